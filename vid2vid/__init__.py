@@ -1,0 +1,158 @@
+"""vid2vid: video-to-video translation in Python.
+
+`translate()` renders a video with a task, `list_tasks()` tells which tasks are installed, `evaluate()` measures a
+result and `estimate()` says how long a film would take. Everything public is named here and loaded when first used, so
+that `import vid2vid` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vid2vid.api import estimate, evaluate, translate
+    from vid2vid.config import BackboneConfig, RenderConfig
+    from vid2vid.errors import (
+        BadTimebase,
+        BadWeights,
+        BrokenPlugin,
+        ConsentRequired,
+        CorruptInput,
+        CorruptWeights,
+        DuplicateTask,
+        EmptyInput,
+        EngineUnavailable,
+        InputError,
+        InputNotFound,
+        InvalidFrames,
+        InvalidOption,
+        ModelError,
+        NoDecodableFrames,
+        NonFiniteOutput,
+        NotAVideo,
+        NoVideoStream,
+        OutOfMemory,
+        OutputBusy,
+        OutputDiskFull,
+        OutputExists,
+        OutputIsInput,
+        OutputNotWritable,
+        PolicyError,
+        ReferenceMismatch,
+        ReferenceRequired,
+        ResourceError,
+        TooLarge,
+        TooSmall,
+        TruncatedInput,
+        UnknownTask,
+        UnreadableContainer,
+        UnsafeFormat,
+        UnsupportedCodec,
+        UsageError,
+        Vid2VidError,
+        WeightsMismatch,
+    )
+    from vid2vid.registry import list_tasks
+    from vid2vid.task import NoOptions, Task
+    from vid2vid.translation import Translation
+    from vid2vid.types import (
+        Chunk,
+        Conditions,
+        Estimate,
+        Event,
+        Frame,
+        Metrics,
+        Motion,
+        Request,
+        TaskInfo,
+        VideoInfo,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "translate",
+    "evaluate",
+    "estimate",
+    "list_tasks",
+    "Task",
+    "NoOptions",
+    "Translation",
+    "TaskInfo",
+    "Estimate",
+    "Metrics",
+    "VideoInfo",
+    "Frame",
+    "Chunk",
+    "Motion",
+    "Conditions",
+    "Event",
+    "Request",
+    "BackboneConfig",
+    "RenderConfig",
+    "Vid2VidError",
+    "UsageError",
+    "UnknownTask",
+    "InvalidOption",
+    "ReferenceRequired",
+    "ReferenceMismatch",
+    "OutputExists",
+    "OutputIsInput",
+    "InputError",
+    "InputNotFound",
+    "EmptyInput",
+    "NotAVideo",
+    "NoVideoStream",
+    "NoDecodableFrames",
+    "UnreadableContainer",
+    "UnsupportedCodec",
+    "TruncatedInput",
+    "CorruptInput",
+    "TooSmall",
+    "TooLarge",
+    "BadTimebase",
+    "InvalidFrames",
+    "ModelError",
+    "BrokenPlugin",
+    "DuplicateTask",
+    "EngineUnavailable",
+    "BadWeights",
+    "WeightsMismatch",
+    "CorruptWeights",
+    "UnsafeFormat",
+    "NonFiniteOutput",
+    "ResourceError",
+    "OutputNotWritable",
+    "OutputBusy",
+    "OutputDiskFull",
+    "OutOfMemory",
+    "PolicyError",
+    "ConsentRequired",
+    "__version__",
+]
+
+_HOMES = {
+    "vid2vid.api": ("translate", "evaluate", "estimate"),
+    "vid2vid.config": ("BackboneConfig", "RenderConfig"),
+    "vid2vid.registry": ("list_tasks",),
+    "vid2vid.task": ("NoOptions", "Task"),
+    "vid2vid.translation": ("Translation",),
+    "vid2vid.types": (
+        "Chunk", "Conditions", "Estimate", "Event", "Frame", "Metrics", "Motion", "Request", "TaskInfo", "VideoInfo",
+    ),
+}  # what is in none of these is an error class
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Loads a public name from its module when it is first asked for (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module 'vid2vid' has no attribute {name!r}")
+    value: object = getattr(import_module(_HOME_OF.get(name, "vid2vid.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

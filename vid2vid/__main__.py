@@ -1,0 +1,360 @@
+"""The command line: `vid2vid translate | tasks | evaluate | estimate | doctor | demo`.
+
+A command returns an `Answer` and prints nothing; `main` shows it, or its JSON, or the error in one line. Model
+libraries load inside the commands that need them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+import vid2vid
+from vid2vid.errors import InvalidOption, UsageError, Vid2VidError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from vid2vid.translation import Translation
+
+_STOPPED = ("interrupted", "stopped before the end", 130)
+_UsageProblem: Any = typer.BadParameter.__mro__[2]  # ClickException; newer typer carries its own copy of click
+app = typer.Typer(
+    name="vid2vid", help="Video-to-video translation.", add_completion=False, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+TaskName = Annotated[str, typer.Option("--task", "-t", help="Name of an installed task; see `vid2vid tasks`.")]
+References = Annotated[
+    list[Path] | None, typer.Option("--reference", help="Picture or folder of what it should look like; repeat.")
+]
+Pairs = Annotated[list[str] | None, typer.Option("--option", help="key=value, one of the task's own options; repeat.")]
+Prompt = Annotated[str | None, typer.Option(help="Text, for backbones that take it.")]
+BackboneName = Annotated[str | None, typer.Option("--backbone", help="Another generator than the task's own.")]
+Audio = Annotated[str, typer.Option(help="auto, keep or none; effects or mix for tasks that make sound.")]
+Consent = Annotated[str | None, typer.Option(help="self, licensed, synthetic or public-domain, if a person is shown.")]
+Size = Annotated[int | None, typer.Option(help="Working size of the short side, in pixels.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.")]
+NumberFormat = Annotated[str | None, typer.Option("--dtype", help="float32, bfloat16 or float16.")]
+Engine = Annotated[str, typer.Option(help="torch or openvino.")]
+Seed = Annotated[int, typer.Option(help="Same seed, same result.")]
+Strength = Annotated[float, typer.Option(help="0 returns the source, 1 the full translation.")]
+Rate = Annotated[str | None, typer.Option("--fps", help="Frames a second to read the source at: 25, 30000/1001.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Treat damage to the input as an error.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command has to say."""
+
+    values: Mapping[str, object]
+    """For `--json`."""
+    text: RenderableType
+    """For people."""
+    exit_code: int = 0
+
+
+@app.callback(invoke_without_command=True)
+def about(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> Answer | None:
+    """Video-to-video translation: give it a video and a task, get a video back."""
+    if version:
+        return Answer({"version": vid2vid.__version__}, f"vid2vid {vid2vid.__version__}")
+    if context.invoked_subcommand is None:
+        return Answer({}, context.get_help())
+    return None
+
+
+@app.command()
+def translate(
+    video: Annotated[Path, typer.Argument(help="A video, an image or a folder of images.")],
+    task: TaskName,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: <name>_<task>.mp4, here.")] = None,
+    reference: References = None,
+    prompt: Prompt = None,
+    backbone: BackboneName = None,
+    audio: Audio = "auto",
+    consent: Consent = None,
+    size: Size = None,
+    device: Device = None,
+    dtype: NumberFormat = None,
+    engine: Engine = "torch",
+    seed: Seed = 0,
+    strength: Strength = 1.0,
+    fps: Rate = None,
+    option: Pairs = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that is there.")] = False,
+    strict: Strict = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Also write a side-by-side clip.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> Answer:
+    """Renders a video with a task."""
+    made = vid2vid.translate(
+        video, task, output, reference=reference or None, prompt=prompt, backbone=backbone, audio=_any(audio),
+        consent=consent, size=size, device=device, dtype=_any(dtype), engine=engine, seed=seed, strength=strength,
+        fps=_rate(fps), overwrite=overwrite, strict=strict, **_options(option),
+    )
+    return _rendered(made, _beside(made) if compare else None)
+
+
+@app.command()
+def tasks(as_json: AsJson = False, debug: Debug = False) -> Answer:
+    """Lists the installed tasks and their options."""
+    listed = vid2vid.list_tasks()
+    shown: list[RenderableType] = []
+    for task in listed:
+        needs = ", ".join(task.needs) or "nothing but a video"
+        weights = "weights bundled" if task.bundled else "no bundled weights"
+        shown += [Text(task.name, "bold"), Text(f"  {task.summary}\n  needs {needs}; {weights}; from {task.owner}")]
+        options = Table(show_header=False, box=None, padding=(0, 1, 0, 4))
+        for name, what in task.options.items():
+            options.add_row(name, what)
+        shown.append(options)
+    return Answer({"tasks": [dataclasses.asdict(task) for task in listed]}, Group(*shown))
+
+
+@app.command()
+def evaluate(
+    output: Annotated[Path, typer.Argument(help="The rendered video.")],
+    source: Annotated[Path | None, typer.Option(help="What it was made from.")] = None,
+    target: Annotated[Path | None, typer.Option(help="What it should have become, frame by frame.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="What it should look like.")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> Answer:
+    """Measures a rendered video: temporal stability, sharpness, motion, distance to a target."""
+    values = dataclasses.asdict(vid2vid.evaluate(output, source=source, target=target, reference=reference))
+    return Answer(values, _facts(values))
+
+
+@app.command()
+def estimate(
+    video: Annotated[Path, typer.Argument(help="The video that would be rendered.")],
+    task: TaskName,
+    reference: References = None,
+    prompt: Prompt = None,
+    backbone: BackboneName = None,
+    consent: Consent = None,
+    size: Size = None,
+    device: Device = None,
+    dtype: NumberFormat = None,
+    engine: Engine = "torch",
+    fps: Rate = None,
+    option: Pairs = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> Answer:
+    """Says how long a render would take on this machine, and what it would need."""
+    values = dataclasses.asdict(vid2vid.estimate(
+        video, task, reference=reference or None, prompt=prompt, backbone=backbone, consent=consent, size=size,
+        device=device, dtype=_any(dtype), engine=engine, fps=_rate(fps), **_options(option),
+    ))
+    return Answer(values, _facts(values))
+
+
+@app.command()
+def doctor(as_json: AsJson = False, debug: Debug = False) -> Answer:
+    """Checks what this machine offers and whether the bundled tasks can run."""
+    from vid2vid.doctor import examine
+
+    checks = examine()
+    table = Table(box=None, show_header=False)
+    colours = {"ok": "green", "warn": "yellow", "fail": "red"}
+    for check in checks:
+        found = f"{check.found}\n{check.next_step}".strip()
+        table.add_row(Text(check.status, colours[check.status]), check.name, found)
+    healthy = not any(check.status == "fail" for check in checks)
+    values = {"healthy": healthy, "checks": [dataclasses.asdict(check) for check in checks]}
+    return Answer(values, table, 0 if healthy else 4)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the clips and index.html.")] = Path("demo"),
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> Answer:
+    """Renders the bundled clips with every bundled task and writes a page that shows them."""
+    from vid2vid.demo import render_demo
+
+    made = render_demo(output)
+    values = {"page": str(made.page), "renders": len(made.entries), "seconds": made.seconds}
+    text = f"{len(made.entries)} clips in {made.seconds:.0f} s. Open {made.page.resolve().as_uri()} in a browser."
+    return Answer(values, text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line.
+
+    Args:
+        arguments: the words after `vid2vid`; None takes the process's own.
+
+    Returns:
+        The exit code: 0 done, 2 usage, 3 input, 4 model, 5 resources, 6 policy, 130 interrupted, 1 a fault of vid2vid.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _run(words, as_json="--json" in words, debug="--debug" in words)
+    except BrokenPipeError:
+        # Whoever read stdout is gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(words: list[str], *, as_json: bool, debug: bool) -> int:
+    """Runs the command, shows its answer or its error, and gives the exit code."""
+    if debug:
+        logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    try:
+        with _clean_stdout(as_json):
+            answer = app(words, prog_name="vid2vid", standalone_mode=False)
+        if isinstance(answer, Answer):
+            return _show(answer, as_json)
+        return _complain(*_STOPPED, as_json) if answer == _STOPPED[2] else int(answer or 0)
+    except BrokenPipeError:
+        raise
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain(*_STOPPED, as_json)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        return _complain(*_diagnose(error), as_json)
+
+
+def _diagnose(error: Exception) -> tuple[str, str, int]:
+    """Code, message and exit code of an error."""
+    if isinstance(error, Vid2VidError):
+        return error.code, str(error), error.exit_code
+    if isinstance(error, _UsageProblem):
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "vid2vid"
+        message = f"{error.format_message().rstrip('.')}. See {command} --help."
+        return UsageError.code, message, UsageError.exit_code
+    return "internal", f"{type(error).__name__}: {error} This is a fault of vid2vid; --debug shows where.", 1
+
+
+def _show(answer: Answer, as_json: bool) -> int:
+    if as_json:
+        sys.stdout.write(json.dumps(answer.values, default=_plain) + "\n")
+    elif answer.text:
+        # Without markup, or a file called [b].mp4 would lose its name.
+        Console(markup=False, highlight=False).print(answer.text, soft_wrap=isinstance(answer.text, str))
+    sys.stdout.flush()
+    return answer.exit_code
+
+
+def _plain(value: Any) -> object:
+    """What JSON has no form for: numbers of numpy as numbers, all else as text."""
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def _complain(code: str, message: str, exit_code: int, as_json: bool) -> int:
+    line = " ".join(message.split())
+    sys.stderr.write(f"error[{code}]: {line}\n")
+    if as_json:
+        sys.stdout.write(json.dumps({"error": code, "message": line}) + "\n")
+        sys.stdout.flush()
+    return exit_code
+
+
+@contextlib.contextmanager
+def _clean_stdout(as_json: bool) -> Iterator[None]:
+    """Sends what libraries print to stderr, so that `--json` stays one object."""
+    if not as_json:
+        yield
+        return
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Lets a polite kill end a render like Ctrl-C does: partial files removed, the journal kept."""
+    raise KeyboardInterrupt
+
+
+def _any(word: str | None) -> Any:
+    """A word whose allowed values `translate` checks, with a better message than a parser's."""
+    return word
+
+
+def _rate(text: str | None) -> Fraction | None:
+    try:
+        return None if text is None else Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise InvalidOption(f"fps={text!r}: a number such as 25, 23.976 or 30000/1001 is needed.") from None
+
+
+def _options(pairs: Sequence[str] | None) -> dict[str, Any]:
+    """Reads `key=value` words; the registry turns the values into their types."""
+    found: dict[str, str] = {}
+    for pair in pairs or ():
+        key, equals, value = pair.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or not key.isidentifier():
+            raise InvalidOption(f"--option {pair!r}: key=value is needed, such as --option grain=0.5.")
+        if key in found:
+            raise InvalidOption(f"--option {key} is given twice.")
+        if key in _own_parameters():
+            raise InvalidOption(f"--option {key}: this is no option of a task; say --{key.replace('_', '-')} {value}.")
+        found[key] = value
+    return found
+
+
+def _own_parameters() -> frozenset[str]:
+    import inspect
+
+    return frozenset(inspect.signature(vid2vid.translate).parameters)
+
+
+def _beside(made: Translation) -> Path:
+    """Writes the side-by-side clip next to the output."""
+    path = Path(str(made.path))
+    # The output itself was new or might be replaced, so a comparison of this name belongs to an earlier render.
+    return made.compare(path.with_name(f"{path.stem}.compare.mp4"), overwrite=True)
+
+
+def _rendered(made: Translation, comparison: Path | None) -> Answer:
+    report = Path(str(made.path)).with_suffix(".report.json")
+    values = {
+        "output": str(made.path), "compare": None if comparison is None else str(comparison),
+        "seconds": made.seconds, "fps": made.fps, "report": made.report,
+    }
+    lines = [f"{made.path}  ({made.seconds:.1f} s, {made.fps:.1f} frames a second)"]
+    lines += [str(path) for path in (comparison, report) if path is not None and path.exists()]
+    return Answer(values, "\n".join(lines))
+
+
+def _facts(values: Mapping[str, object]) -> Table:
+    """Name and value, line by line; what was not measured is left out."""
+    table = Table(show_header=False, box=None)
+    for name, value in values.items():
+        if value is not None and not (isinstance(value, tuple) and not value):
+            table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

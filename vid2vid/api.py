@@ -1,0 +1,236 @@
+"""`translate()`, `evaluate()` and `estimate()`: resolve, check, hand on."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from vid2vid.config import RenderConfig
+from vid2vid.errors import InvalidOption, UsageError
+from vid2vid.io import PICTURES, check_output, open_source
+from vid2vid.output import open_sink
+from vid2vid.registry import list_tasks
+from vid2vid.render import Call, Outcome, Plan, file_hash, frame_total, make_plan, run
+from vid2vid.translation import Translation
+
+if TYPE_CHECKING:
+    from vid2vid.config import NumberFormat
+    from vid2vid.output import Sink
+    from vid2vid.task import Task
+    from vid2vid.types import Estimate, Metrics
+
+__all__ = ["estimate", "evaluate", "list_tasks", "translate"]
+_VERSIONED: Final = ("vid2vid", "torch", "numpy", "av", "opencv-python-headless")
+
+
+def translate(
+    video: Any,
+    task: str | Task[Any],
+    output: str | Path | None = None,
+    *,
+    reference: Any = None,
+    prompt: str | None = None,
+    backbone: str | None = None,
+    audio: str = "auto",
+    consent: str | None = None,
+    size: int | None = None,
+    device: str | None = None,
+    dtype: NumberFormat | None = None,
+    engine: str = "torch",
+    seed: int = 0,
+    strength: float = 1.0,
+    fps: Any = None,
+    overwrite: bool = False,
+    resume: bool = True,
+    strict: bool = False,
+    progress: bool = True,
+    **options: Any,
+) -> Translation:
+    """Translates a video with a task.
+
+    Args:
+        video: path of a video, an image or a folder of images; `(T, H, W, 3)` uint8 array; `(T, 3, H, W)` float tensor in
+            [0, 1]; iterable of `(H, W, 3)` uint8 frames; or one such picture.
+        task: name of an installed task, or a `Task`.
+        output: file to write (.mp4, .mov, .mkv, .webm, .gif; .png or .jpg for one picture). None writes
+            `<stem>_<task>.mp4` (`.png` for an image) into the working folder for files, and no file for frames in memory.
+        reference: picture(s) of what it should look like: paths, arrays, a folder, or a list of those.
+        prompt: text, for backbones that take it.
+        backbone: None takes the task's own.
+        audio: `keep` the source's sound, `none`, or `auto`: what the task declares.
+        consent: on what basis a person is shown, for tasks that need it.
+        size: working size of the short side in pixels; the output keeps the source's size. None works at the source's
+            size up to a short side of 720.
+        device: `cpu`, `cuda`, `cuda:N`; None takes a GPU where there is one.
+        dtype: `float32`, `bfloat16` or `float16`; None chooses by device.
+        engine: `torch`, or `openvino` (CPU) where that extra is installed.
+        seed: of everything random, such as film grain.
+        strength: 0 gives the source back, 1 the full translation.
+        fps: frames a second of arrays and folders (25), or in place of a file's own times.
+        overwrite: whether an existing output may be replaced.
+        resume: reserved for journalled renders; an interrupted render starts anew, its output untouched.
+        strict: refuse a damaged input instead of mending it and saying so in the report.
+        progress: draw a progress bar on stderr.
+        **options: the task's own; see `vid2vid tasks`.
+
+    Returns:
+        The translation; beside a file `<stem>.report.json` is written.
+
+    Raises:
+        Vid2VidError: one of its subclasses, with what is wrong and what to do. No partial file stays behind.
+    """
+    began = time.perf_counter()
+    config = RenderConfig(size=size, device=device, dtype=dtype, engine=engine, seed=seed, strength=strength,
+                          strict=strict, progress=progress)
+    call = Call(video, task, reference, prompt, backbone, audio, consent, fps, options)
+    plan = make_plan(call, config)
+    with plan.source:
+        target = _target(plan, output, overwrite)
+        with open_sink(plan, target, overwrite) as sink, _bar(plan) as advance:
+            outcome = run(plan, sink.write, advance=advance)
+    info = sink.info(outcome.frames)
+    report = _report(plan, outcome, sink, target, time.perf_counter() - began)
+    if target is not None:
+        _write_report(target, report)
+    return Translation(target, info, report, time.perf_counter() - began, video, sink.kept())
+
+
+def _target(plan: Plan, output: str | Path | None, overwrite: bool) -> Path | None:
+    info = plan.source.info
+    if output is None:
+        if info.path is None:
+            return None
+        suffix = ".png" if info.kind == "image" else ".mp4"
+        output = Path.cwd() / f"{info.path.stem}_{plan.task.name}{suffix}"
+    target = check_output(output, info.path, overwrite)
+    if target.suffix.lower() in PICTURES and info.kind != "image":
+        raise InvalidOption(f"'{target.name}' holds one picture, but the source is a clip. Give a name ending in .mp4.")
+    return target
+
+
+@contextmanager
+def _bar(plan: Plan) -> Iterator[Callable[[int], None]]:
+    """A progress bar with frames, rate and time left on stderr; silent where that is no terminal."""
+    if not plan.config.progress:
+        yield lambda count: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+               TextColumn("{task.fields[rate]} fps"), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        job = bar.add_task(plan.task.name, total=frame_total(plan.source), rate="-")
+        began, finished = time.perf_counter(), 0
+
+        def advance(count: int) -> None:
+            nonlocal finished
+            finished += count
+            bar.update(job, advance=count, rate=f"{finished / (time.perf_counter() - began):.1f}")
+
+        yield advance
+
+
+def _report(plan: Plan, outcome: Outcome, sink: Sink, target: Path | None, seconds: float) -> dict[str, Any]:
+    read, timings = plan.source.report, outcome.timings
+    return {
+        "task": plan.task.name,
+        "summary": outcome.task_report.get("summary", plan.task.summary),
+        "task_report": dict(outcome.task_report),
+        "options": asdict(plan.request.options),
+        "seed": plan.config.seed,
+        "strength": plan.config.strength,
+        "source": {"width": plan.request.info.width, "height": plan.request.info.height,
+                   "fps": float(plan.request.info.fps), "kind": plan.request.info.kind,
+                   "name": plan.request.info.path.name if plan.request.info.path else None},
+        "working_size": [plan.request.width, plan.request.height],
+        "frames": outcome.frames,
+        "cuts": timings.cuts,
+        "input": {"concealed": read.concealed, "concealed_frames": list(read.concealed_frames), "damaged": read.damaged,
+                  "truncated": read.truncated, "notes": list(read.notes)},
+        "audio": sink.audio(),
+        "device": outcome.device, "dtype": outcome.dtype, "engine": plan.config.engine,
+        "seconds": {"total": round(seconds, 3), "setup": round(outcome.setup_s, 3), "render": round(outcome.render_s, 3),
+                    **{stage: round(getattr(timings, stage), 3) for stage in ("read", "conditions", "generator", "output")}},
+        "fps": round(outcome.frames / max(outcome.render_s, 1e-9), 2),
+        "provenance": _provenance(plan, target),
+        "versions": {name: version(name) for name in _VERSIONED},
+    }
+
+
+def _provenance(plan: Plan, target: Path | None) -> dict[str, Any]:
+    path = plan.request.info.path
+    return {
+        "generator": f"vid2vid {version('vid2vid')}",
+        "statement": f"Made by software from another video (task {plan.task.name}); not a recording.",
+        "task": plan.task.name,
+        "source_sha256": file_hash(path) if path is not None and path.is_file() else None,
+        "weights_sha256": file_hash(plan.weights) if plan.weights is not None else None,
+        "output_sha256": file_hash(target) if target is not None else None,
+        "signed": False,
+    }
+
+
+def _write_report(target: Path, report: dict[str, Any]) -> None:
+    place = target.with_suffix(".report.json")
+    partial = place.with_name(f".{place.name}.partial-{os.getpid()}")
+    partial.write_text(json.dumps(report, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+    os.replace(partial, place)
+
+
+def evaluate(output: Any, source: Any = None, target: Any = None, reference: Any = None) -> Metrics:
+    """Measures a result: temporal steadiness, sharpness, and closeness to a target where there is one.
+
+    Args:
+        output: what is measured: a path, an array, a tensor, frames, or a `Translation`.
+        source: what it was made from; flow and masks are taken from it.
+        target: what it should be, frame by frame.
+        reference: not used by any metric yet.
+
+    Returns:
+        See `Metrics`; fields are None where what they need is missing.
+
+    Raises:
+        InputError: a clip cannot be read.
+        UsageError: `reference` was given.
+    """
+    from vid2vid.metrics import measure
+
+    if reference is not None:
+        raise UsageError("reference=: no metric compares with references yet. Leave it out.")
+    clips = [clip.frames if isinstance(clip, Translation) else clip for clip in (output, source, target)]
+    opened = [None if clip is None else open_source(clip) for clip in clips]
+    try:
+        result, before, wanted = (None if one is None else (frame.pixels for frame in one) for one in opened)
+        if result is None:
+            raise UsageError("output=None: give the clip to be measured.")
+        return measure(result, before, wanted)
+    finally:
+        for one in opened:
+            if one is not None:
+                one.close()
+
+
+def estimate(video: Any, task: str | Task[Any], **same: Any) -> Estimate:
+    """Answers how long a translation would take on this machine, from a trial of a few seconds.
+
+    Args:
+        video, task, same: as for `translate()`; `output` and `overwrite` are ignored.
+
+    Returns:
+        Frames, seconds with a range, memory and size of the output, and how sure that is.
+
+    Raises:
+        Vid2VidError: as `translate()` would.
+    """
+    from vid2vid.estimating import estimate_call
+
+    return estimate_call(video, task, same)

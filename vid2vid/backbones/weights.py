@@ -1,0 +1,68 @@
+"""Reading and checking weights: safetensors only, and never half a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from vid2vid.errors import BadWeights, CorruptWeights, InputNotFound, UnsafeFormat, WeightsMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+_PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+_SHOWN = 5
+
+
+def load_weights(net: nn.Module, path: Path) -> None:
+    """Fills a network with the weights in a file, as float32; the network is unchanged if any check fails.
+
+    Raises:
+        InputNotFound: no such file.
+        UnsafeFormat: the file is a pickle, whatever its name.
+        CorruptWeights: the file is damaged.
+        WeightsMismatch: names or shapes differ from the network's.
+        BadWeights: a value is NaN or infinite.
+    """
+    if not path.is_file():
+        raise InputNotFound(f"There are no weights at '{path}'. Give the path of a .safetensors file.")
+    with path.open("rb") as file:
+        if file.read(4).startswith(_PICKLE_STARTS):
+            raise UnsafeFormat(f"'{path}' is a pickle, which could run code when opened. Only safetensors files are read.")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, ValueError, OSError) as error:
+        size = path.stat().st_size
+        raise CorruptWeights(f"'{path}' ({size} bytes) cannot be read: {error}. Fetch or train the weights again.") from error
+    check_weights(net, tensors, str(path))
+    net.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+
+
+def check_weights(net: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:
+    """Compares names, shapes and values with what the network needs.
+
+    Raises:
+        WeightsMismatch, BadWeights: as in `load_weights`.
+    """
+    needed = net.state_dict()
+    faults = [f"{name} is missing" for name in needed if name not in tensors]
+    faults += [f"{name} is unknown" for name in tensors if name not in needed]
+    faults += [f"{name} has shape {tuple(tensors[name].shape)}, needed {tuple(value.shape)}"
+               for name, value in needed.items() if name in tensors and tensors[name].shape != value.shape]
+    if faults:
+        more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        raise WeightsMismatch(f"'{origin}' does not fit the network: {'; '.join(faults[:_SHOWN])}{more}.")
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor.float()).all():
+            raise BadWeights(f"'{origin}' holds values that are not finite in '{name}'. Train or fetch the weights again.")
+
+
+def save_weights(net: nn.Module, path: Path) -> None:
+    """Writes a network's weights as float16, which halves the file and changes no picture visibly."""
+    save_file({name: value.detach().to("cpu", torch.float16).contiguous() for name, value in net.state_dict().items()}, path)

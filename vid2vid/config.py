@@ -1,0 +1,74 @@
+"""Settings of a render, checked where they are made. Importing this module loads no model library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vid2vid.errors import InvalidOption
+
+DeviceName = str
+NumberFormat = Literal["float32", "bfloat16", "float16"]
+NUMBER_FORMATS: tuple[NumberFormat, ...] = ("float32", "bfloat16", "float16")
+ENGINES = ("torch", "openvino")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise InvalidOption(message)
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneConfig:
+    """Which generator a task uses and how it is shaped; `backbones.build()` makes it."""
+
+    name: str = "compact"
+    """Family of the generator."""
+    width: int = 32
+    """Channels at a quarter of the frame's size; levels below have 2, 4 and 8 times as many."""
+    blocks: tuple[int, ...] = (1, 1, 1, 2)
+    """Residual blocks at each level, from a quarter of the size downwards."""
+    weights: str | None = None
+    """File name of the bundled weights, relative to the package that owns the task; None starts untrained."""
+
+    def __post_init__(self) -> None:
+        _require(self.width % 8 == 0 and self.width > 0, f"width={self.width}: a positive multiple of 8 is needed.")
+        _require(len(self.blocks) >= 2 and min(self.blocks) >= 1, f"blocks={self.blocks}: two or more counts, each >= 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class RenderConfig:
+    """How `translate()` runs, apart from what the task decides."""
+
+    size: int | None = None
+    """Working size of the short side in pixels; None works at the source's size up to `max_size`."""
+    max_size: int = 720
+    """Short side above which the default working size is reduced; the output keeps the source's size all the same."""
+    device: DeviceName | None = None
+    """`cpu`, `cuda`, `cuda:N`; None takes a GPU if there is one."""
+    dtype: NumberFormat | None = None
+    """Number format of the generator; None chooses by device."""
+    engine: str = "torch"
+    """`torch`, or `openvino` where that extra is installed."""
+    seed: int = 0
+    strength: float = 1.0
+    """0 returns the source, 1 the full translation."""
+    chunk_length: int = 8
+    """Frames handed on together; the result does not depend on it."""
+    look_ahead: int = 2
+    """Chunks that each stage may be ahead of the next."""
+    detect_cuts: bool = True
+    """Whether a new shot resets the temporal state."""
+    strict: bool = False
+    """Whether damage to the input is an error instead of a note in the report."""
+    progress: bool = True
+    """Whether a progress bar is drawn on stderr."""
+
+    def __post_init__(self) -> None:
+        _require(self.size is None or self.size >= 32, f"size={self.size}: at least 32 pixels are needed.")
+        _require(0.0 <= self.strength <= 1.0, f"strength={self.strength}: a number from 0 to 1 is needed.")
+        _require(self.dtype is None or self.dtype in NUMBER_FORMATS,
+                 f"dtype={self.dtype!r}: one of {', '.join(NUMBER_FORMATS)} is needed.")
+        _require(self.engine in ENGINES, f"engine={self.engine!r}: one of {', '.join(ENGINES)} is needed.")
+        _require(self.chunk_length >= 1, f"chunk_length={self.chunk_length}: at least 1 is needed.")
+        _require(self.look_ahead >= 1, f"look_ahead={self.look_ahead}: at least 1 is needed.")

@@ -1,0 +1,174 @@
+"""Where a result goes: checks before any model loads, and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+from av.error import FFmpegError
+
+from vid2vid.errors import (
+    InvalidOption,
+    OutputDiskFull,
+    OutputExists,
+    OutputIsInput,
+    OutputNotWritable,
+)
+
+if TYPE_CHECKING:
+    from vid2vid.types import Picture
+
+CONTAINERS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".gif": "gif",
+}
+"""File suffix to FFmpeg muxer."""
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+"""Suffixes of outputs that hold one picture."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_MAX_NAME_BYTES = 255
+
+
+def check_output(
+    path: str | os.PathLike[str], source_path: str | os.PathLike[str] | None = None, overwrite: bool = False
+) -> Path:
+    """Gives the absolute output path after every check that can be made before the work starts.
+
+    Args:
+        path: where the result should go.
+        source_path: the input, which must never be the same file (by any name or link).
+        overwrite: whether an existing file may be replaced, at the very end.
+
+    Raises:
+        InvalidOption: the suffix is none of `CONTAINERS` or `PICTURES`.
+        OutputIsInput: path and source are one file, even with `overwrite`.
+        OutputExists: a file is there and `overwrite` is off.
+        OutputNotWritable: it is a folder or device, or its folder is missing or may not be written.
+        OutputDiskFull: the disk has no room for even an empty file.
+    """
+    absolute = Path(path).absolute()
+    if absolute.suffix.lower() not in PICTURES:
+        muxer_for(absolute)
+    if source_path is not None and _same_file(absolute, source_path):
+        raise OutputIsInput(f"Output and input are the same file, {str(path)!r}. Choose another output.")
+    if absolute.exists() and not stat.S_ISREG(absolute.stat().st_mode):
+        raise OutputNotWritable(f"{str(path)!r} is a folder or device, not a file. Give a file name.")
+    if os.path.lexists(absolute) and not overwrite:
+        raise OutputExists(f"{str(path)!r} exists. Choose another name or allow overwriting it (overwrite=True).")
+    folder = absolute.parent
+    if not folder.is_dir():
+        raise OutputNotWritable(f"The folder {str(folder)!r} does not exist. Create it first.")
+    with writing(absolute), tempfile.TemporaryFile(dir=folder):
+        pass
+    return absolute
+
+
+def muxer_for(path: Path) -> str:
+    """Gives the muxer for a file's suffix.
+
+    Raises:
+        InvalidOption: there is none; the message lists the suffixes.
+    """
+    muxer = CONTAINERS.get(path.suffix.lower())
+    if muxer is None:
+        allowed = ", ".join(CONTAINERS)
+        raise InvalidOption(f"Cannot write {path.name!r}: the suffix {path.suffix!r} is none of {allowed}.")
+    return muxer
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what FFmpeg and the system raise while writing into this package's errors.
+
+    Raises:
+        OutputDiskFull: no space, quota or file size left; OutputNotWritable: anything else.
+    """
+    try:
+        yield
+    except (OSError, FFmpegError) as error:
+        if error.errno in _FULL:
+            raise OutputDiskFull(
+                f"No room left while writing {str(path)!r} ({error.strerror}). Free some space or choose another disk."
+            ) from error
+        raise OutputNotWritable(
+            f"{str(path)!r} cannot be written ({error.strerror}). Check its folder and the disk."
+        ) from error
+
+
+class PartialFile:
+    """A file written beside its target under a hidden name and moved into place when complete.
+
+    The target's old content stays untouched until `commit`; after `discard` nothing is left.
+    """
+
+    def __init__(self, target: Path) -> None:
+        """Names the partial file; creates nothing."""
+        self.target = target
+        ending = f".partial-{os.getpid()}"
+        name = f".{target.name}{ending}"
+        if len(os.fsencode(name)) > _MAX_NAME_BYTES:
+            name = f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:32]}{ending}"
+        self.path = target.with_name(name)
+
+    def commit(self) -> None:
+        """Brings the content to disk, then the name.
+
+        Raises:
+            OutputDiskFull, OutputNotWritable: the system refuses; the partial file is gone then.
+        """
+        try:
+            with writing(self.target):
+                _sync(self.path)
+                self.path.replace(self.target)
+                _sync(self.target.parent)
+        except BaseException:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """Removes the partial file if there is one."""
+        self.path.unlink(missing_ok=True)
+
+
+def write_image(path: Path, picture: Picture) -> None:
+    """Writes one `(H, W, 3)` uint8 sRGB picture; it appears at its name whole or not at all.
+
+    Raises:
+        OutputDiskFull, OutputNotWritable: the system refuses.
+    """
+    partial = PartialFile(path)
+    encoded = cv2.imencode(path.suffix.lower(), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
+    try:
+        with writing(path):
+            partial.path.write_bytes(encoded.tobytes())
+    except BaseException:
+        partial.discard()
+        raise
+    partial.commit()
+
+
+def _same_file(path: Path, other: str | os.PathLike[str]) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):
+        return False
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,244 @@
+"""From a call to a running render: everything is checked before a model loads."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from vid2vid.config import RenderConfig
+from vid2vid.errors import (
+    ConsentRequired,
+    EngineUnavailable,
+    InvalidFrames,
+    InvalidOption,
+    OutOfMemory,
+    ReferenceRequired,
+)
+from vid2vid.io import FrameSource, open_source, read_image
+from vid2vid.options import parse_options
+from vid2vid.registry import get_task, weights_path
+from vid2vid.task import Task
+from vid2vid.types import AUDIO_MODES, Request
+
+if TYPE_CHECKING:
+    import torch
+
+    from vid2vid.pipeline import Timings
+    from vid2vid.types import AudioMode, Frame, Picture
+
+CONSENTS: Final = ("self", "licensed", "synthetic", "public-domain")
+_IMAGES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The words of a `translate()` call that tasks and backbones see; see there."""
+
+    video: Any
+    task: str | Task[Any]
+    reference: Any = None
+    prompt: str | None = None
+    backbone: str | None = None
+    audio: str = "auto"
+    consent: str | None = None
+    fps: Any = None
+    options: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A checked call, its source open at the first frame and no model loaded yet."""
+
+    source: FrameSource
+    task: Task[Any]
+    request: Request
+    config: RenderConfig
+    audio: AudioMode
+    weights: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a finished render leaves behind besides its frames."""
+
+    frames: int
+    setup_s: float
+    render_s: float
+    timings: Timings
+    task_report: Mapping[str, Any]
+    device: str
+    dtype: str
+
+
+def make_plan(call: Call, config: RenderConfig) -> Plan:
+    """Checks a call and opens its source.
+
+    Raises:
+        UsageError, InputError, PolicyError: whatever is wrong, before any model loads.
+    """
+    task = call.task if isinstance(call.task, Task) else get_task(call.task)
+    options = parse_options(task, call.options or {})
+    audio = _audio(call.audio, task)
+    _check_needs(call, task)
+    source = open_source(call.video, fps=call.fps, strict=config.strict)
+    try:
+        request = _request(call, task, options, source, config)
+    except BaseException:
+        source.close()
+        raise
+    return Plan(source, task, request, config, audio, weights_path(task))
+
+
+def _request(call: Call, task: Task[Any], options: Any, source: FrameSource, config: RenderConfig) -> Request:
+    width, height = working_size(source.info.width, source.info.height, config)
+    return Request(
+        info=source.info, width=width, height=height, options=options, references=read_references(call.reference),
+        open_source=source.reopen if source.reopenable else None, prompt=call.prompt, consent=call.consent,
+        seed=config.seed, strength=config.strength,
+    )
+
+
+def working_size(width: int, height: int, config: RenderConfig) -> tuple[int, int]:
+    """Columns and rows to work at: the short side as asked, never above the source's own."""
+    short = min(width, height)
+    wanted = min(short, config.size or config.max_size)
+    return max(1, round(width * wanted / short)), max(1, round(height * wanted / short))
+
+
+def _audio(audio: str, task: Task[Any]) -> AudioMode:
+    if audio not in AUDIO_MODES:
+        raise InvalidOption(f"audio={audio!r}: one of {', '.join(AUDIO_MODES)} is needed.")
+    chosen: AudioMode = task.audio if audio == "auto" else audio
+    if chosen in ("effects", "mix"):
+        raise InvalidOption(f"audio={chosen!r}: the task '{task.name}' makes no sound. Use audio='keep' or audio='none'.")
+    return chosen
+
+
+def _check_needs(call: Call, task: Task[Any]) -> None:
+    if call.backbone not in (None, task.backbone.name):
+        raise InvalidOption(f"backbone={call.backbone!r}: the task '{task.name}' runs on '{task.backbone.name}'.")
+    if call.prompt is not None and "prompt" not in task.needs:
+        raise InvalidOption(f"prompt={call.prompt!r}: the task '{task.name}' on '{task.backbone.name}' takes no text. Leave it out.")
+    if "reference" in task.needs and call.reference is None:
+        raise ReferenceRequired(f"The task '{task.name}' needs reference=: an image or clip of what it should look like.")
+    if call.consent is not None and call.consent not in CONSENTS:
+        raise InvalidOption(f"consent={call.consent!r}: one of {', '.join(CONSENTS)} is needed.")
+    if "consent" in task.needs and call.consent is None:
+        raise ConsentRequired(f"The task '{task.name}' shows a person: say on what basis with consent= one of {', '.join(CONSENTS)}.")
+
+
+def read_references(reference: Any) -> tuple[Picture, ...]:
+    """Loads reference pictures.
+
+    Args:
+        reference: None; an image's path; a folder of images; a `(H, W, 3)` uint8 array; or a sequence of those.
+
+    Returns:
+        `(H, W, 3)` uint8 pictures, in order.
+
+    Raises:
+        InputError: a picture cannot be read.
+        InvalidOption: something else was given.
+    """
+    if reference is None:
+        return ()
+    if isinstance(reference, np.ndarray):
+        pictures = reference if reference.ndim == 4 else reference[None]
+        if pictures.ndim != 4 or pictures.shape[-1] != 3 or pictures.dtype != np.uint8 or 0 in pictures.shape:
+            raise InvalidFrames(f"A reference array of shape {reference.shape} and type {reference.dtype} was given; "
+                                "(H, W, 3) or (N, H, W, 3) uint8 sRGB is needed.")
+        return tuple(pictures)
+    if isinstance(reference, (str, Path)):
+        path = Path(reference)
+        if path.is_dir():
+            return tuple(read_image(file) for file in sorted(path.iterdir()) if file.suffix.lower() in _IMAGES)
+        return (read_image(path),)
+    if isinstance(reference, Sequence):
+        return tuple(picture for one in reference for picture in read_references(one))
+    raise InvalidOption(f"reference of type {type(reference).__name__}: an image's path, an array or a list of those is needed.")
+
+
+def choose_device(name: str | None) -> torch.device:
+    """The device asked for, or a GPU where there is one.
+
+    Raises:
+        EngineUnavailable: there is no such device here.
+    """
+    import torch
+
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise EngineUnavailable(f"device={name!r} cannot be used here: {str(error).splitlines()[0]} Try device='cpu'.") from error
+    return device
+
+
+def run(plan: Plan, write: Callable[[Picture, Frame], None], *, advance: Callable[[int], None] = lambda count: None,
+        frames: Iterable[Frame] | None = None) -> Outcome:
+    """Loads the models and renders.
+
+    Args:
+        plan: from `make_plan`; its source is read to the end unless `frames` are given.
+        write: takes every finished picture and its frame, in order.
+        advance: told how many frames were finished.
+        frames: the frames to render in place of the source's own.
+
+    Raises:
+        Vid2VidError: from any stage.
+    """
+    from vid2vid.backbones import build, default_dtype
+    from vid2vid.pipeline import Pipeline
+
+    began = time.perf_counter()
+    device = choose_device(plan.config.device)
+    dtype = plan.config.dtype or default_dtype(device)
+    multiple = 8 * 2 ** (len(plan.task.backbone.blocks) - 2)
+    size = (-(-plan.request.height // multiple) * multiple, -(-plan.request.width // multiple) * multiple)
+    backbone = build(plan.task.backbone, plan.task.channels, weights=plan.weights, device=device, dtype=dtype,
+                     engine=plan.config.engine, size=size)
+    with _memory_errors(plan):
+        setup = plan.task.setup(plan.request, device)
+        ready = time.perf_counter()
+        pipeline = Pipeline(plan.task, setup, backbone, plan.request, plan.config, write, advance)
+        count = pipeline.run(plan.source if frames is None else frames)
+    ended = time.perf_counter()
+    return Outcome(count, ready - began, ended - ready, pipeline.timings, plan.task.report(setup), str(device), dtype)
+
+
+@contextlib.contextmanager
+def _memory_errors(plan: Plan) -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "out of memory" not in str(error) and "can't allocate" not in str(error):
+            raise
+        raise OutOfMemory(
+            f"There is not enough memory to work at {plan.request.width}x{plan.request.height}. Try a smaller size=."
+        ) from error
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def frame_total(source: FrameSource) -> int | None:
+    """How many frames to expect, for progress bars and estimates; None if the container does not tell."""
+    info = source.info
+    if info.frame_count is not None:
+        return info.frame_count
+    if info.duration_s is not None:
+        return max(1, round(Fraction(info.duration_s) * info.fps))
+    return None

@@ -1,0 +1,98 @@
+"""The contract of a task: what to look at, what to align, and where to put the result.
+
+A task is one stateless object shared by all renders. What lives for one render sits in its `Setup`. Importing this
+module loads no model library, so that tasks can be listed quickly; a task imports what it needs inside its methods.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+
+from vid2vid.config import BackboneConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    from vid2vid.types import AudioMode, Chunk, Conditions, Request
+
+SetupT = TypeVar("SetupT")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NoOptions:
+    """Options of a task that has none."""
+
+
+class Task(ABC, Generic[SetupT]):
+    """One translation: conditions from source frames, an aligned reference, a composite.
+
+    Subclass it, set the class variables, implement `setup` and `condition`, and declare an instance under the
+    entry-point group `vid2vid.tasks`; `translate()` then finds it by name.
+    """
+
+    name: ClassVar[str]
+    """Name of the entry point, lower case with underscores."""
+    summary: ClassVar[str]
+    """One line for `vid2vid tasks`."""
+    backbone: ClassVar[BackboneConfig] = BackboneConfig()
+    """The generator used when the caller names none."""
+    channels: ClassVar[Mapping[str, int]]
+    """Condition map -> its number of channels; the generator's stem is built from it."""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Any of `reference`, `prompt`, `consent`: checked before a model loads."""
+    supervision: ClassVar[Literal["paired", "self"]] = "paired"
+    """`self`: conditions can be derived from target footage alone."""
+    audio: ClassVar[AudioMode] = "keep"
+    """What `audio="auto"` means for this task."""
+    keeps_detail: ClassVar[bool] = True
+    """Where the working size is below the source's: whether the change is enlarged and added to the source, whose own
+    detail then stays, or the picture itself is enlarged."""
+    Options: ClassVar[type[Any]] = NoOptions
+    """A frozen dataclass with a default for every field: the task's own keyword options."""
+
+    @abstractmethod
+    def setup(self, request: Request, device: torch.device) -> SetupT:
+        """Loads models and looks at references: everything that lives for one render.
+
+        Raises:
+            InputError, UsageError: if a reference cannot be used.
+        """
+
+    @abstractmethod
+    def condition(self, chunk: Chunk, setup: SetupT) -> Conditions:
+        """Derives what the generator looks at. Sees each frame once, in order; may keep memory in `setup`.
+
+        Args:
+            chunk: frames `(T, 3, H, W)` at the working size.
+            setup: the render's own, changed in place where the task keeps track of something.
+
+        Returns:
+            Maps named and shaped as `channels` says, `reference` `(T, 4, H, W)` where the task aligns one.
+        """
+
+    def composite(self, source: Chunk, generated: torch.Tensor, conditions: Conditions, setup: SetupT) -> torch.Tensor:
+        """Puts the generated picture in place; the default blends by `conditions.mask`.
+
+        Args:
+            source: frames `(T, 3, H, W)` at the output's size.
+            generated: `(T, 3, H, W)` in [0, 1] at the output's size.
+            conditions: as given by `condition`; masks stay at the working size.
+            setup: the render's own.
+
+        Returns:
+            `(T, 3, H, W)` in [0, 1] at the output's size.
+        """
+        from vid2vid.composite import blend
+
+        return blend(source.frames, generated, conditions.mask)
+
+    def report(self, setup: SetupT) -> Mapping[str, Any]:
+        """JSON values about this render for the report: what was found, chosen or given up."""
+        return {}
+
+    def loss_weights(self) -> Mapping[str, float]:
+        """Weights of the training losses by name; see `vid2vid.losses`."""
+        return {"l1": 2.0, "gradient": 1.0, "perceptual": 4.0, "temporal": 0.5}
