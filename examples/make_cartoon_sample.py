@@ -114,7 +114,7 @@ class Picture:
 def draw_sky(picture: Picture, time_s: float) -> None:
     """Flat bands of blue, the sun in two rings, and clouds that drift."""
     for top, colour in ((0, (96, 178, 226)), (52, (126, 198, 234)), (96, (160, 216, 240)), (132, (204, 234, 240))):
-        picture.pixels[top * SCALE:] = colour
+        picture.pixels[top * SCALE :] = colour
     picture.circles([(392, 52, 31)], Cel((252, 236, 168), ink_px=0), depth=0.02)
     picture.circles([(392, 52, 22)], Cel((255, 214, 92), (250, 190, 70), ink=(226, 150, 60)), depth=0.02)
     for x, y, size, speed in ((60, 46, 1.0, 9), (250, 78, 0.7, 6), (470, 40, 1.15, 11), (610, 84, 0.8, 7)):

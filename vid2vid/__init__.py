@@ -139,7 +139,16 @@ _HOMES = {
     "vid2vid.task": ("NoOptions", "Task"),
     "vid2vid.translation": ("Translation",),
     "vid2vid.types": (
-        "Chunk", "Conditions", "Estimate", "Event", "Frame", "Metrics", "Motion", "Request", "TaskInfo", "VideoInfo",
+        "Chunk",
+        "Conditions",
+        "Estimate",
+        "Event",
+        "Frame",
+        "Metrics",
+        "Motion",
+        "Request",
+        "TaskInfo",
+        "VideoInfo",
     ),
 }  # what is in none of these is an error class
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 _STOPPED = ("interrupted", "stopped before the end", 130)
 _UsageProblem: Any = typer.BadParameter.__mro__[2]  # ClickException; newer typer carries its own copy of click
 app = typer.Typer(
-    name="vid2vid", help="Video-to-video translation.", add_completion=False, pretty_exceptions_enable=False,
+    name="vid2vid",
+    help="Video-to-video translation.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -110,9 +113,24 @@ def translate(
 ) -> Answer:
     """Renders a video with a task."""
     made = vid2vid.translate(
-        video, task, output, reference=reference or None, prompt=prompt, backbone=backbone, audio=_any(audio),
-        consent=consent, size=size, device=device, dtype=_any(dtype), engine=engine, seed=seed, strength=strength,
-        fps=_rate(fps), overwrite=overwrite, strict=strict, **_options(option),
+        video,
+        task,
+        output,
+        reference=reference or None,
+        prompt=prompt,
+        backbone=backbone,
+        audio=_any(audio),
+        consent=consent,
+        size=size,
+        device=device,
+        dtype=_any(dtype),
+        engine=engine,
+        seed=seed,
+        strength=strength,
+        fps=_rate(fps),
+        overwrite=overwrite,
+        strict=strict,
+        **_options(option),
     )
     return _rendered(made, _beside(made) if compare else None)
 
@@ -165,10 +183,22 @@ def estimate(
     debug: Debug = False,
 ) -> Answer:
     """Says how long a render would take on this machine, and what it would need."""
-    values = dataclasses.asdict(vid2vid.estimate(
-        video, task, reference=reference or None, prompt=prompt, backbone=backbone, consent=consent, size=size,
-        device=device, dtype=_any(dtype), engine=engine, fps=_rate(fps), **_options(option),
-    ))
+    values = dataclasses.asdict(
+        vid2vid.estimate(
+            video,
+            task,
+            reference=reference or None,
+            prompt=prompt,
+            backbone=backbone,
+            consent=consent,
+            size=size,
+            device=device,
+            dtype=_any(dtype),
+            engine=engine,
+            fps=_rate(fps),
+            **_options(option),
+        )
+    )
     return Answer(values, _facts(values))
 
 
@@ -339,8 +369,11 @@ def _beside(made: Translation) -> Path:
 def _rendered(made: Translation, comparison: Path | None) -> Answer:
     report = Path(str(made.path)).with_suffix(".report.json")
     values = {
-        "output": str(made.path), "compare": None if comparison is None else str(comparison),
-        "seconds": made.seconds, "fps": made.fps, "report": made.report,
+        "output": str(made.path),
+        "compare": None if comparison is None else str(comparison),
+        "seconds": made.seconds,
+        "fps": made.fps,
+        "report": made.report,
     }
     lines = [f"{made.path}  ({made.seconds:.1f} s, {made.fps:.1f} frames a second)"]
     lines += [str(path) for path in (comparison, report) if path is not None and path.exists()]

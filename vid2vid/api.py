@@ -56,11 +56,11 @@ def translate(
     """Translates a video with a task.
 
     Args:
-        video: path of a video, an image or a folder of images; `(T, H, W, 3)` uint8 array; `(T, 3, H, W)` float tensor in
-            [0, 1]; iterable of `(H, W, 3)` uint8 frames; or one such picture.
+        video: path of a video, an image or a folder of images; `(T, H, W, 3)` uint8 array; `(T, 3, H, W)` float tensor
+            in [0, 1]; iterable of `(H, W, 3)` uint8 frames; or one such picture.
         task: name of an installed task, or a `Task`.
         output: file to write (.mp4, .mov, .mkv, .webm, .gif; .png or .jpg for one picture). None writes
-            `<stem>_<task>.mp4` (`.png` for an image) into the working folder for files, and no file for frames in memory.
+            `<stem>_<task>.mp4` (`.png` for an image) into the working folder for files; no file for frames in memory.
         reference: picture(s) of what it should look like: paths, arrays, a folder, or a list of those.
         prompt: text, for backbones that take it.
         backbone: None takes the task's own.
@@ -87,8 +87,16 @@ def translate(
         Vid2VidError: one of its subclasses, with what is wrong and what to do. No partial file stays behind.
     """
     began = time.perf_counter()
-    config = RenderConfig(size=size, device=device, dtype=dtype, engine=engine, seed=seed, strength=strength,
-                          strict=strict, progress=progress)
+    config = RenderConfig(
+        size=size,
+        device=device,
+        dtype=dtype,
+        engine=engine,
+        seed=seed,
+        strength=strength,
+        strict=strict,
+        progress=progress,
+    )
     call = Call(video, task, reference, prompt, backbone, audio, consent, fps, options)
     plan = make_plan(call, config)
     with plan.source:
@@ -124,8 +132,13 @@ def _bar(plan: Plan) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               TextColumn("{task.fields[rate]} fps"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]} fps"),
+        TimeRemainingColumn(),
+    )
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         job = bar.add_task(plan.task.name, total=frame_total(plan.source), rate="-")
@@ -148,18 +161,33 @@ def _report(plan: Plan, outcome: Outcome, sink: Sink, target: Path | None, secon
         "options": asdict(plan.request.options),
         "seed": plan.config.seed,
         "strength": plan.config.strength,
-        "source": {"width": plan.request.info.width, "height": plan.request.info.height,
-                   "fps": float(plan.request.info.fps), "kind": plan.request.info.kind,
-                   "name": plan.request.info.path.name if plan.request.info.path else None},
+        "source": {
+            "width": plan.request.info.width,
+            "height": plan.request.info.height,
+            "fps": float(plan.request.info.fps),
+            "kind": plan.request.info.kind,
+            "name": plan.request.info.path.name if plan.request.info.path else None,
+        },
         "working_size": [plan.request.width, plan.request.height],
         "frames": outcome.frames,
         "cuts": timings.cuts,
-        "input": {"concealed": read.concealed, "concealed_frames": list(read.concealed_frames), "damaged": read.damaged,
-                  "truncated": read.truncated, "notes": list(read.notes)},
+        "input": {
+            "concealed": read.concealed,
+            "concealed_frames": list(read.concealed_frames),
+            "damaged": read.damaged,
+            "truncated": read.truncated,
+            "notes": list(read.notes),
+        },
         "audio": sink.audio(),
-        "device": outcome.device, "dtype": outcome.dtype, "engine": plan.config.engine,
-        "seconds": {"total": round(seconds, 3), "setup": round(outcome.setup_s, 3), "render": round(outcome.render_s, 3),
-                    **{stage: round(getattr(timings, stage), 3) for stage in ("read", "conditions", "generator", "output")}},
+        "device": outcome.device,
+        "dtype": outcome.dtype,
+        "engine": plan.config.engine,
+        "seconds": {
+            "total": round(seconds, 3),
+            "setup": round(outcome.setup_s, 3),
+            "render": round(outcome.render_s, 3),
+            **{stage: round(getattr(timings, stage), 3) for stage in ("read", "conditions", "generator", "output")},
+        },
         "fps": round(outcome.frames / max(outcome.render_s, 1e-9), 2),
         "provenance": _provenance(plan, target),
         "versions": {name: version(name) for name in _VERSIONED},
@@ -183,7 +211,7 @@ def _write_report(target: Path, report: dict[str, Any]) -> None:
     place = target.with_suffix(".report.json")
     partial = place.with_name(f".{place.name}.partial-{os.getpid()}")
     partial.write_text(json.dumps(report, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
-    os.replace(partial, place)
+    partial.replace(place)
 
 
 def evaluate(output: Any, source: Any = None, target: Any = None, reference: Any = None) -> Metrics:

@@ -33,7 +33,9 @@ class BackboneConfig:
 
     def __post_init__(self) -> None:
         _require(self.width % 8 == 0 and self.width > 0, f"width={self.width}: a positive multiple of 8 is needed.")
-        _require(len(self.blocks) >= 2 and min(self.blocks) >= 1, f"blocks={self.blocks}: two or more counts, each >= 1.")
+        _require(
+            len(self.blocks) >= 2 and min(self.blocks) >= 1, f"blocks={self.blocks}: two or more counts, each >= 1."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,10 @@ class RenderConfig:
     def __post_init__(self) -> None:
         _require(self.size is None or self.size >= 32, f"size={self.size}: at least 32 pixels are needed.")
         _require(0.0 <= self.strength <= 1.0, f"strength={self.strength}: a number from 0 to 1 is needed.")
-        _require(self.dtype is None or self.dtype in NUMBER_FORMATS,
-                 f"dtype={self.dtype!r}: one of {', '.join(NUMBER_FORMATS)} is needed.")
+        _require(
+            self.dtype is None or self.dtype in NUMBER_FORMATS,
+            f"dtype={self.dtype!r}: one of {', '.join(NUMBER_FORMATS)} is needed.",
+        )
         _require(self.engine in ENGINES, f"engine={self.engine!r}: one of {', '.join(ENGINES)} is needed.")
         _require(self.chunk_length >= 1, f"chunk_length={self.chunk_length}: at least 1 is needed.")
         _require(self.look_ahead >= 1, f"look_ahead={self.look_ahead}: at least 1 is needed.")

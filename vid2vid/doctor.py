@@ -48,8 +48,15 @@ class Check:
 def examine() -> tuple[Check, ...]:
     """Looks at everything, in the order a person would ask; loads torch and PyAV."""
     return (
-        _python(), *_libraries(), *_torch(), _memory(), _disk(Path.cwd(), "disk here"),
-        _disk(Path(tempfile.gettempdir()), "disk for temporary files"), _codecs(), *_extras(), *_tasks(),
+        _python(),
+        *_libraries(),
+        *_torch(),
+        _memory(),
+        _disk(Path.cwd(), "disk here"),
+        _disk(Path(tempfile.gettempdir()), "disk for temporary files"),
+        _codecs(),
+        *_extras(),
+        *_tasks(),
     )
 
 
@@ -82,8 +89,12 @@ def _torch() -> Iterator[Check]:
     capability = torch.backends.cpu.get_cpu_capability()
     found = f"torch {torch.__version__}, {torch.get_num_threads()} threads, {os.cpu_count()} cores, {capability}"
     yield Check("torch", "ok", found)
-    yield Check("cpu number format", "ok", f"{kind} (the default here)" + (
-        "" if kind == "bfloat16" else "; this CPU has no native bfloat16, which would be about twice as fast"))
+    yield Check(
+        "cpu number format",
+        "ok",
+        f"{kind} (the default here)"
+        + ("" if kind == "bfloat16" else "; this CPU has no native bfloat16, which would be about twice as fast"),
+    )
     if not torch.cuda.is_available():
         yield Check("gpu", "ok", "none; everything runs on the CPU")
     for index in range(torch.cuda.device_count()):
@@ -97,8 +108,12 @@ def _memory() -> Check:
     if available is None:
         return Check("memory", "ok", "this system does not tell")
     enough = available >= _MIN_MEMORY_GB * _GIB
-    return Check("memory", "ok" if enough else "warn", f"{available / _GIB:.1f} GiB available",
-                 "" if enough else "Close other programs, or render with a smaller --size.")
+    return Check(
+        "memory",
+        "ok" if enough else "warn",
+        f"{available / _GIB:.1f} GiB available",
+        "" if enough else "Close other programs, or render with a smaller --size.",
+    )
 
 
 def _available_memory() -> int | None:
@@ -115,8 +130,12 @@ def _disk(folder: Path, name: str) -> Check:
     if not os.access(folder, os.W_OK):
         return Check(name, "warn", f"{folder} may not be written", "Give --output in a folder of your own.")
     enough = free >= _MIN_DISK_GB * _GIB
-    return Check(name, "ok" if enough else "warn", f"{free / _GIB:.1f} GiB free in {folder}",
-                 "" if enough else "Free some space, or give --output on another disk.")
+    return Check(
+        name,
+        "ok" if enough else "warn",
+        f"{free / _GIB:.1f} GiB free in {folder}",
+        "" if enough else "Free some space, or give --output on another disk.",
+    )
 
 
 def _codecs() -> Check:
@@ -134,8 +153,12 @@ def _codecs() -> Check:
     if not missing:
         return Check("codecs", "ok", ", ".join(present))
     status: Status = "fail" if any(gravity == "fail" for gravity, _ in missing) else "warn"
-    return Check("codecs", status, f"missing: {', '.join(text for _, text in missing)}",
-                 "pip install --force-reinstall --only-binary av av")
+    return Check(
+        "codecs",
+        status,
+        f"missing: {', '.join(text for _, text in missing)}",
+        "pip install --force-reinstall --only-binary av av",
+    )
 
 
 def _extras() -> Iterator[Check]:
@@ -159,8 +182,12 @@ def _task(name: str) -> Check:
         task = get_task(name)
         weights = weights_path(task)
         if weights is None and task.backbone.weights is not None:
-            return Check(f"task {name}", "warn", f"its weights file {task.backbone.weights} is missing",
-                         "Reinstall the package that owns the task; until then its generator is untrained.")
+            return Check(
+                f"task {name}",
+                "warn",
+                f"its weights file {task.backbone.weights} is missing",
+                "Reinstall the package that owns the task; until then its generator is untrained.",
+            )
         if weights is None:
             return Check(f"task {name}", "ok", "works without weights")
         import torch

@@ -20,8 +20,8 @@ from vid2vid.render import Call, Plan, frame_total, make_plan, run
 from vid2vid.types import Estimate
 
 if TYPE_CHECKING:
-    from vid2vid.types import Frame, Picture
     from vid2vid.task import Task
+    from vid2vid.types import Frame, Picture
 
 TRIAL_S: Final = 8.0
 """Seconds after which the trial stops."""
@@ -62,6 +62,7 @@ class _Trial:
         info = plan.source.info
         self._began = time.perf_counter()
         with VideoWriter(self._place, width=info.width, height=info.height, fps=info.fps) as writer:
+
             def write(picture: Picture, frame: Frame) -> None:
                 writer.write(picture, Fraction(frame.index) / info.fps)
                 self._finished.append(time.perf_counter())
@@ -72,9 +73,14 @@ class _Trial:
         seconds = overhead + per_frame * max(0, total - 1)
         doubt = DOUBT + spread
         return Estimate(
-            frames=total, seconds=seconds, low_s=seconds * max(0.1, 1.0 - doubt), high_s=seconds * (1.0 + doubt),
-            peak_memory_mb=peak_memory_mb(), output_mb=self._place.stat().st_size / 1e6 * total / len(self._finished),
-            fps=1.0 / per_frame, note=self._note(total, doubt),
+            frames=total,
+            seconds=seconds,
+            low_s=seconds * max(0.1, 1.0 - doubt),
+            high_s=seconds * (1.0 + doubt),
+            peak_memory_mb=peak_memory_mb(),
+            output_mb=self._place.stat().st_size / 1e6 * total / len(self._finished),
+            fps=1.0 / per_frame,
+            note=self._note(total, doubt),
         )
 
     def _beginning(self) -> Any:
@@ -89,7 +95,7 @@ class _Trial:
     def _pace(self) -> tuple[float, float]:
         """Seconds a frame once settled, and the relative spread between parts of the trial."""
         times = np.array(self._finished)
-        settled = times[min(WARM_UP_FRAMES, len(times) // 3):]
+        settled = times[min(WARM_UP_FRAMES, len(times) // 3) :]
         if len(settled) < 3:
             return float(times[-1] - self._began) / len(times), 0.5
         parts = [part for part in np.array_split(settled, min(4, len(settled) // 2)) if len(part) > 1]
@@ -101,13 +107,13 @@ class _Trial:
         tried = len(self._finished)
         if tried >= total:
             return f"The whole clip was rendered as a trial ({tried} frames)."
-        return (f"From a trial of {tried} of {total} frames at the clip's beginning; likely within {doubt:.0%} if the machine "
-                "stays as busy as now.")
+        return (
+            f"From a trial of {tried} of {total} frames at the clip's beginning; likely within {doubt:.0%} "
+            "if the machine stays as busy as now."
+        )
 
 
 def peak_memory_mb() -> float:
     """Most memory this process has held so far, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
-
-

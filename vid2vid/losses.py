@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 import torch
 import torch.nn.functional as F
+from kornia.filters import gaussian_blur2d
 from torch import Tensor, nn
 
 from vid2vid.errors import EngineUnavailable
@@ -43,6 +44,44 @@ def gradient_loss(output: Tensor, target: Tensor) -> Tensor:
     across = (difference[..., :, 1:] - difference[..., :, :-1]).abs().mean()
     down = (difference[..., 1:, :] - difference[..., :-1, :]).abs().mean()
     return across + down
+
+
+class TextureLoss(nn.Module):
+    """How far the strength of generated texture is from that of the texture which is missing, octave by octave.
+
+    A deterministic net cannot know where the grains lie, only how strong they are: so the local deviation of what the
+    clean picture lacks is compared with what noise of the predicted amplitudes has, in three bands of differences of
+    Gaussians. A loss on the noisy picture itself has the same minimum but so much variance that amplitudes stay flat.
+
+    Args:
+        tile: the noise that amplitudes scale, `(OCTAVES, N, N)` of unit deviation.
+    """
+
+    WINDOW = 9
+    """Side of the square over which a local deviation is taken, in pixels."""
+
+    def __init__(self, tile: Tensor) -> None:
+        super().__init__()
+        energy = [torch.stack([band.square().mean() for band in _bands(octave[None, None])]) for octave in tile]
+        self.register_buffer("energy", torch.stack(energy, 1))
+
+    def forward(self, clean: Tensor, amplitude: Tensor, target: Tensor) -> Tensor:
+        """`(B, 3, H, W)`, `(B, OCTAVES, H, W)`, `(B, 3, H, W)` -> mean difference of deviations."""
+        missing = (target - clean).detach().mean(1, keepdim=True)
+        wanted = torch.cat([self._local(band) for band in _bands(missing)], 1).sqrt()
+        made = torch.einsum("ij,bjhw->bihw", self.get_buffer("energy"), amplitude.square())
+        return ((made + 1e-8).sqrt() - wanted).abs().mean()
+
+    def _local(self, band: Tensor) -> Tensor:
+        return (
+            F.avg_pool2d(band.square(), self.WINDOW, stride=1, padding=self.WINDOW // 2, count_include_pad=False) + 1e-8
+        )
+
+
+def _bands(plane: Tensor) -> list[Tensor]:
+    """Differences of Gaussians of deviation 0, 1, 2 and 4 pixels: `(B, 1, H, W)` -> three of the same shape."""
+    levels = [plane, *(gaussian_blur2d(plane, (4 * d + 1, 4 * d + 1), (float(d), float(d))) for d in (1, 2, 4))]
+    return [finer - coarser for finer, coarser in pairwise(levels)]
 
 
 class BlurDown(nn.Module):
@@ -80,7 +119,7 @@ class ShiftTolerantLPIPS(nn.Module):
             self.register_buffer(f"head{level}", weights[f"lin{level}.model.1.weight"].clone())
         self.register_buffer("shift", torch.tensor(_SHIFT).view(1, 3, 1, 1))
         self.register_buffer("scale", torch.tensor(_SCALE).view(1, 3, 1, 1))
-        self.requires_grad_(False).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.requires_grad_(False).eval().to(memory_format=torch.channels_last)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """`(B, 3, H, W)` twice, H and W at least 32 -> `(B,)` distances."""

@@ -206,8 +206,10 @@ class _Run:
     def _fitted(self, name: str, picture: Picture | None, output: Picture) -> Picture | None:
         if picture is None or picture.shape == output.shape:
             return picture
-        self._note(f"The {name} is {picture.shape[1]}x{picture.shape[0]}; "
-                   f"it was resized to the output's {output.shape[1]}x{output.shape[0]}.")
+        self._note(
+            f"The {name} is {picture.shape[1]}x{picture.shape[0]}; "
+            f"it was resized to the output's {output.shape[1]}x{output.shape[0]}."
+        )
         return _resized(picture, output.shape[1], output.shape[0])
 
     def _add_pair(
@@ -329,8 +331,10 @@ def _learned_distances(note: Callable[[str], None]) -> dict[str, Distance]:
     if find_spec("lpips") is not None and backbone.is_file():
         found["lpips"] = _lpips(backbone)
     else:
-        note(f"LPIPS was left out: it needs the package lpips and {_ALEXNET_FILE} in the torch hub cache, "
-             "which vid2vid does not download.")
+        note(
+            f"LPIPS was left out: it needs the package lpips and {_ALEXNET_FILE} in the torch hub cache, "
+            "which vid2vid does not download."
+        )
     return found
 
 

@@ -18,10 +18,19 @@ from vid2vid.task import Task
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
 _WORDS: Mapping[object, str] = {
-    bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path", type(None): "none",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Path: "a path",
+    type(None): "none",
 }
 _PLURALS: Mapping[object, str] = {
-    bool: "true or false", int: "whole numbers", float: "numbers", str: "words", Path: "paths",
+    bool: "true or false",
+    int: "whole numbers",
+    float: "numbers",
+    str: "words",
+    Path: "paths",
 }
 
 
@@ -90,8 +99,10 @@ def _types_of(options: type[Any]) -> dict[str, Any]:
     for name, kind in wanted.items():
         for member in _members(kind):
             if not _understood(member):
-                raise TypeError(f"Options.{name} has the type {kind}; int, float, bool, str, Path, Literal, tuples of "
-                                "any length of one of them, and unions with None are understood")
+                raise TypeError(
+                    f"Options.{name} has the type {kind}; int, float, bool, str, Path, Literal, tuples of "
+                    "any length of one of them, and unions with None are understood"
+                )
     return wanted
 
 
@@ -186,7 +197,12 @@ def _as_path(value: object) -> Path:
 
 
 _READERS: Mapping[object, typing.Callable[[object], object]] = {
-    type(None): _as_none, bool: _as_bool, int: _as_int, float: _as_float, str: _as_text, Path: _as_path,
+    type(None): _as_none,
+    bool: _as_bool,
+    int: _as_int,
+    float: _as_float,
+    str: _as_text,
+    Path: _as_path,
 }
 
 

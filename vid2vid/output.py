@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vid2vid.render import Plan
     from vid2vid.types import Frame, Picture
 
+
 class Sink(Protocol):
     """Takes finished frames in order."""
 
@@ -50,8 +51,16 @@ def open_sink(plan: Plan, target: Path | None, overwrite: bool) -> Iterator[Sink
 def _writer(plan: Plan, target: Path, overwrite: bool) -> VideoWriter:
     info = plan.source.info
     sound = info.path if info.kind == "file" and info.has_audio and plan.audio == "keep" else None
-    return VideoWriter(target, width=info.width, height=info.height, fps=info.fps, time_base=plan.source.time_base,
-                       audio_from=sound, overwrite=overwrite, sample_aspect=plan.source.sample_aspect)
+    return VideoWriter(
+        target,
+        width=info.width,
+        height=info.height,
+        fps=info.fps,
+        time_base=plan.source.time_base,
+        audio_from=sound,
+        overwrite=overwrite,
+        sample_aspect=plan.source.sample_aspect,
+    )
 
 
 class FileSink:

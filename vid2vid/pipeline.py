@@ -113,8 +113,16 @@ class Pipeline:
         advance: told the number of frames finished, for a progress bar.
     """
 
-    def __init__(self, task: Task[Any], setup: Any, backbone: Backbone[Any], request: Request, config: RenderConfig,
-                 write: Callable[[Picture, Frame], None], advance: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        task: Task[Any],
+        setup: Any,
+        backbone: Backbone[Any],
+        request: Request,
+        config: RenderConfig,
+        write: Callable[[Picture, Frame], None],
+        advance: Callable[[int], None],
+    ) -> None:
         self._task, self._setup, self._backbone = task, setup, backbone
         self._request, self._config = request, config
         self._write, self._advance = write, advance
@@ -165,7 +173,9 @@ class Pipeline:
         self._stop.set()
 
     def _read(self, frames: Iterable[Frame], out: _Pipe[tuple[Frame, ...]]) -> None:
-        length = min(self._config.chunk_length, max(1, CHUNK_PIXELS // (self._request.info.width * self._request.info.height)))
+        length = min(
+            self._config.chunk_length, max(1, CHUNK_PIXELS // (self._request.info.width * self._request.info.height))
+        )
         collected: list[Frame] = []
         began = time.perf_counter()
         for frame in frames:
@@ -245,10 +255,20 @@ def pad_conditions(conditions: Conditions, multiple: int) -> Conditions:
         maps={name: pad(value) for name, value in conditions.maps.items()},
         reference=None if conditions.reference is None else pad(conditions.reference),
         motion=None if motion is None else Motion(pad(motion.flow), pad(motion.weight)),
-        mask=conditions.mask, tokens=conditions.tokens, events=conditions.events, notes=conditions.notes,
+        mask=conditions.mask,
+        tokens=conditions.tokens,
+        events=conditions.events,
+        notes=conditions.notes,
     )
 
 
 def _with_motion(conditions: Conditions, motion: Motion) -> Conditions:
-    return Conditions(conditions.maps, conditions.reference, motion, conditions.mask, conditions.tokens,
-                      conditions.events, conditions.notes)
+    return Conditions(
+        conditions.maps,
+        conditions.reference,
+        motion,
+        conditions.mask,
+        conditions.tokens,
+        conditions.events,
+        conditions.notes,
+    )

@@ -85,8 +85,12 @@ def weights_path(task: Task[Any]) -> Path | None:
 def _plugins() -> tuple[_Plugin, ...]:
     """Every declared task. A distribution seen twice on the path counts once, as `entry_points` reads it."""
     return tuple(
-        _Plugin(point.name, point, point.dist.name if point.dist else "unknown",
-                point.dist.version if point.dist else "unknown")
+        _Plugin(
+            point.name,
+            point,
+            point.dist.name if point.dist else "unknown",
+            point.dist.version if point.dist else "unknown",
+        )
         for point in entry_points(group=GROUP)
     )
 

@@ -100,9 +100,16 @@ def make_plan(call: Call, config: RenderConfig) -> Plan:
 def _request(call: Call, task: Task[Any], options: Any, source: FrameSource, config: RenderConfig) -> Request:
     width, height = working_size(source.info.width, source.info.height, config)
     return Request(
-        info=source.info, width=width, height=height, options=options, references=read_references(call.reference),
-        open_source=source.reopen if source.reopenable else None, prompt=call.prompt, consent=call.consent,
-        seed=config.seed, strength=config.strength,
+        info=source.info,
+        width=width,
+        height=height,
+        options=options,
+        references=read_references(call.reference),
+        open_source=source.reopen if source.reopenable else None,
+        prompt=call.prompt,
+        consent=call.consent,
+        seed=config.seed,
+        strength=config.strength,
     )
 
 
@@ -118,7 +125,9 @@ def _audio(audio: str, task: Task[Any]) -> AudioMode:
         raise InvalidOption(f"audio={audio!r}: one of {', '.join(AUDIO_MODES)} is needed.")
     chosen: AudioMode = task.audio if audio == "auto" else audio
     if chosen in ("effects", "mix"):
-        raise InvalidOption(f"audio={chosen!r}: the task '{task.name}' makes no sound. Use audio='keep' or audio='none'.")
+        raise InvalidOption(
+            f"audio={chosen!r}: the task '{task.name}' makes no sound. Use audio='keep' or audio='none'."
+        )
     return chosen
 
 
@@ -126,13 +135,19 @@ def _check_needs(call: Call, task: Task[Any]) -> None:
     if call.backbone not in (None, task.backbone.name):
         raise InvalidOption(f"backbone={call.backbone!r}: the task '{task.name}' runs on '{task.backbone.name}'.")
     if call.prompt is not None and "prompt" not in task.needs:
-        raise InvalidOption(f"prompt={call.prompt!r}: the task '{task.name}' on '{task.backbone.name}' takes no text. Leave it out.")
+        raise InvalidOption(
+            f"prompt={call.prompt!r}: the task '{task.name}' on '{task.backbone.name}' takes no text. Leave it out."
+        )
     if "reference" in task.needs and call.reference is None:
-        raise ReferenceRequired(f"The task '{task.name}' needs reference=: an image or clip of what it should look like.")
+        raise ReferenceRequired(
+            f"The task '{task.name}' needs reference=: an image or clip of what it should look like."
+        )
     if call.consent is not None and call.consent not in CONSENTS:
         raise InvalidOption(f"consent={call.consent!r}: one of {', '.join(CONSENTS)} is needed.")
     if "consent" in task.needs and call.consent is None:
-        raise ConsentRequired(f"The task '{task.name}' shows a person: say on what basis with consent= one of {', '.join(CONSENTS)}.")
+        raise ConsentRequired(
+            f"The task '{task.name}' shows a person: say on what basis with consent= one of {', '.join(CONSENTS)}."
+        )
 
 
 def read_references(reference: Any) -> tuple[Picture, ...]:
@@ -153,8 +168,10 @@ def read_references(reference: Any) -> tuple[Picture, ...]:
     if isinstance(reference, np.ndarray):
         pictures = reference if reference.ndim == 4 else reference[None]
         if pictures.ndim != 4 or pictures.shape[-1] != 3 or pictures.dtype != np.uint8 or 0 in pictures.shape:
-            raise InvalidFrames(f"A reference array of shape {reference.shape} and type {reference.dtype} was given; "
-                                "(H, W, 3) or (N, H, W, 3) uint8 sRGB is needed.")
+            raise InvalidFrames(
+                f"A reference array of shape {reference.shape} and type {reference.dtype} was given; "
+                "(H, W, 3) or (N, H, W, 3) uint8 sRGB is needed."
+            )
         return tuple(pictures)
     if isinstance(reference, (str, Path)):
         path = Path(reference)
@@ -163,7 +180,9 @@ def read_references(reference: Any) -> tuple[Picture, ...]:
         return (read_image(path),)
     if isinstance(reference, Sequence):
         return tuple(picture for one in reference for picture in read_references(one))
-    raise InvalidOption(f"reference of type {type(reference).__name__}: an image's path, an array or a list of those is needed.")
+    raise InvalidOption(
+        f"reference of type {type(reference).__name__}: an image's path, an array or a list of those is needed."
+    )
 
 
 def choose_device(name: str | None) -> torch.device:
@@ -180,12 +199,19 @@ def choose_device(name: str | None) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise EngineUnavailable(f"device={name!r} cannot be used here: {str(error).splitlines()[0]} Try device='cpu'.") from error
+        raise EngineUnavailable(
+            f"device={name!r} cannot be used here: {str(error).splitlines()[0]} Try device='cpu'."
+        ) from error
     return device
 
 
-def run(plan: Plan, write: Callable[[Picture, Frame], None], *, advance: Callable[[int], None] = lambda count: None,
-        frames: Iterable[Frame] | None = None) -> Outcome:
+def run(
+    plan: Plan,
+    write: Callable[[Picture, Frame], None],
+    *,
+    advance: Callable[[int], None] = lambda count: None,
+    frames: Iterable[Frame] | None = None,
+) -> Outcome:
     """Loads the models and renders.
 
     Args:
@@ -205,8 +231,15 @@ def run(plan: Plan, write: Callable[[Picture, Frame], None], *, advance: Callabl
     dtype = plan.config.dtype or default_dtype(device)
     multiple = 8 * 2 ** (len(plan.task.backbone.blocks) - 2)
     size = (-(-plan.request.height // multiple) * multiple, -(-plan.request.width // multiple) * multiple)
-    backbone = build(plan.task.backbone, plan.task.channels, weights=plan.weights, device=device, dtype=dtype,
-                     engine=plan.config.engine, size=size)
+    backbone = build(
+        plan.task.backbone,
+        plan.task.channels,
+        weights=plan.weights,
+        device=device,
+        dtype=dtype,
+        engine=plan.config.engine,
+        size=size,
+    )
     with _memory_errors(plan):
         setup = plan.task.setup(plan.request, device)
         ready = time.perf_counter()

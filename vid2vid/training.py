@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -23,13 +22,13 @@ from accelerate.utils import set_seed
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from vid2vid.backbones.generator import CompactGenerator, sample_at
+from vid2vid.backbones.generator import CompactGenerator, Parts, sample_at
 from vid2vid.backbones.texture import carried_places, look_up, make_tile, new_places
 from vid2vid.errors import InvalidOption, NonFiniteOutput
-from vid2vid.losses import HighPassDiscriminator, ShiftTolerantLPIPS, gradient_loss
+from vid2vid.losses import HighPassDiscriminator, ShiftTolerantLPIPS, TextureLoss, gradient_loss
 
 _LOG = logging.getLogger(__name__)
-LOSS_NAMES: Final = frozenset({"l1", "gradient", "perceptual", "temporal", "adversarial"})
+LOSS_NAMES: Final = frozenset({"l1", "gradient", "perceptual", "temporal", "texture", "adversarial"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +41,17 @@ class FitConfig:
     warmup_steps: int = 30
     ema_decay: float = 0.999
     """Decay of the running mean of the weights that is kept in the end."""
-    clip_norm: float = 1.0
-    perceptual_every: int = 2
-    """The perceptual loss costs three times the generator, so it joins every n-th step only, on one frame."""
+    clip_norm: float = 10.0
     perceptual_crop: int = 96
-    """Side of the random square it looks at."""
+    """Side of the random square that the perceptual loss looks at, on one random frame of half the slots, since looking
+    at all would cost several times the generator. It joins every step, else clipping would weigh it down."""
     precision: str = "bf16"
     """`no`, `bf16` or `fp16`, as accelerate names them."""
     save_every_s: float = 240.0
     """Seconds between checkpoints."""
     seed: int = 0
     losses: Mapping[str, float] = field(default_factory=dict)
-    """Weight of each loss: l1, gradient, perceptual, temporal, adversarial."""
+    """Weight of each loss: l1, gradient, perceptual, temporal, texture, adversarial."""
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -109,6 +107,17 @@ def fit(net: CompactGenerator, windows: Iterable[Window], config: FitConfig, fol
     return _Fit(net, config, folder).run(iter(windows))
 
 
+class _Parts(nn.Module):
+    """Lets wrappers that call `forward` alone give a generator's parts."""
+
+    def __init__(self, net: CompactGenerator) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, maps: Tensor, reference: Tensor, history: Tensor, texture: Tensor) -> Parts:
+        return self.net.parts(maps, reference, history, texture)
+
+
 class _Fit:
     """One run of `fit`: the accelerator, the optimiser and the averaged weights."""
 
@@ -117,16 +126,19 @@ class _Fit:
         self.accelerator = Accelerator(mixed_precision=config.precision)
         optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=1e-4)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._rate)
-        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.net, self.optimiser, self.schedule = self.accelerator.prepare(net, optimiser, schedule)
-        plain = self.accelerator.unwrap_model(self.net)
-        self.averaged = {name: value.detach().clone() for name, value in plain.state_dict().items()}
+        net = net.to(memory_format=torch.channels_last)
+        self.net, self.optimiser, self.schedule = self.accelerator.prepare(_Parts(net), optimiser, schedule)
+        self.plain = net
+        self.averaged = {name: value.detach().clone() for name, value in net.state_dict().items()}
         weight = config.losses.get("perceptual", 0.0)
         self.perceptual = ShiftTolerantLPIPS("alex").to(self.accelerator.device) if weight else None
-        self.adversary = HighPassDiscriminator().to(self.accelerator.device) if config.losses.get("adversarial") else None
+        self.adversary = (
+            HighPassDiscriminator().to(self.accelerator.device) if config.losses.get("adversarial") else None
+        )
         if self.adversary is not None:
             self.adversary_optimiser = torch.optim.AdamW(self.adversary.parameters(), lr=2e-4, betas=(0.5, 0.99))
         self.tile = make_tile().to(self.accelerator.device)
+        self.texture = TextureLoss(self.tile[:, :-1, :-1]).to(self.accelerator.device)
         self.step = 0
 
     def _rate(self, step: int) -> float:
@@ -154,7 +166,7 @@ class _Fit:
         window = Window(*(getattr(window, name).to(device) for name in Window.__slots__))
         total = torch.zeros((), device=device)
         parts: dict[str, float] = {}
-        looks_at = int(torch.randint(window.target.shape[1], ())) if self.step % self.config.perceptual_every == 0 else -1
+        looks_at = int(torch.randint(window.target.shape[1], ()))
         for t in range(window.target.shape[1]):
             output, terms = self._frame(window, t, loop, t == looks_at)
             for name, value in terms.items():
@@ -162,7 +174,9 @@ class _Fit:
                 parts[name] = parts.get(name, 0.0) + float(value.detach()) / window.target.shape[1]
             loop.output, loop.target = output.detach().clamp(0.0, 1.0), window.target[:, t]
         if not torch.isfinite(total):
-            raise NonFiniteOutput(f"The training loss became {float(total)} at step {self.step}; the last checkpoint is kept.")
+            raise NonFiniteOutput(
+                f"The training loss became {float(total)} at step {self.step}; the last checkpoint is kept."
+            )
         self.optimiser.zero_grad(set_to_none=True)
         self.accelerator.backward(total)
         self.accelerator.clip_grad_norm_(self.net.parameters(), self.config.clip_norm)
@@ -182,23 +196,33 @@ class _Fit:
         loop.places = carried_places(sample_at(loop.places, flow), trust, fresh)
         loop.frames += 1
         with self.accelerator.autocast():
-            output = self.net(window.maps[:, t].contiguous(memory_format=torch.channels_last), window.reference[:, t],
-                              history, look_up(self.tile, loop.places))
+            output, clean, amplitude = self.net(
+                window.maps[:, t].contiguous(memory_format=torch.channels_last),
+                window.reference[:, t],
+                history,
+                look_up(self.tile, loop.places),
+            )
         before = sample_at(loop.target, flow)
         terms = {
             "l1": F.l1_loss(output, target),
             "gradient": gradient_loss(output, target),
+            "texture": self.texture(clean, amplitude, target),
             "temporal": (trust * ((output - history[:, :3]) - (target - before)).abs()).mean(),
         }
         if perceptual and self.perceptual is not None:
-            box = _random_box(target.shape[-1], self.config.perceptual_crop)
-            with self.accelerator.autocast():
-                distance = self.perceptual(output[(..., *box)], target[(..., *box)])
-            terms["perceptual"] = distance.float().mean() * self.config.perceptual_every
+            terms["perceptual"] = self._perceived(output, target)
         if self.adversary is not None:
             with self.accelerator.autocast():
                 terms["adversarial"] = -self.adversary(output).float().mean()
         return output, terms
+
+    def _perceived(self, output: Tensor, target: Tensor) -> Tensor:
+        assert self.perceptual is not None
+        chosen = torch.randperm(output.shape[0], device=output.device)[: (output.shape[0] + 1) // 2]
+        rows, columns = _random_box(target.shape[-1], self.config.perceptual_crop)
+        with self.accelerator.autocast():
+            distance: Tensor = self.perceptual(output[chosen, :, rows, columns], target[chosen, :, rows, columns])
+        return distance.float().mean()
 
     def _teach_adversary(self, made: Tensor, true: Tensor) -> float:
         assert self.adversary is not None
@@ -212,7 +236,7 @@ class _Fit:
     @torch.no_grad()
     def _average(self) -> None:
         decay = min(self.config.ema_decay, (1.0 + self.step) / (10.0 + self.step))
-        for name, value in self.accelerator.unwrap_model(self.net).state_dict().items():
+        for name, value in self.plain.state_dict().items():
             self.averaged[name].lerp_(value, 1.0 - decay)
 
     def _log(self, sums: Mapping[str, float]) -> None:
@@ -228,9 +252,11 @@ class _Fit:
         for path in (fresh, old):
             _remove(path)
         fresh.mkdir()
-        save_file(_packed(self.accelerator.unwrap_model(self.net).state_dict()), fresh / "net.safetensors")
+        save_file(_packed(self.plain.state_dict()), fresh / "net.safetensors")
         save_file(_packed(self.averaged), fresh / "averaged.safetensors")
-        torch.save({"optimiser": self.optimiser.state_dict(), "schedule": self.schedule.state_dict()}, fresh / "optimiser.pt")
+        torch.save(
+            {"optimiser": self.optimiser.state_dict(), "schedule": self.schedule.state_dict()}, fresh / "optimiser.pt"
+        )
         (fresh / "state.json").write_text(json.dumps({"step": self.step, "config": asdict(self.config)}, default=str))
         if place.exists():
             place.rename(old)
@@ -238,14 +264,14 @@ class _Fit:
         _remove(old)
         partial = self.folder / ".weights.partial"
         save_file(_packed(self.averaged), partial)
-        os.replace(partial, self.folder / "weights.safetensors")
+        partial.replace(self.folder / "weights.safetensors")
 
     def _resume(self) -> None:
         place = self.folder / "checkpoint"
         if not (place / "state.json").exists():
             return
         self.step = int(json.loads((place / "state.json").read_text())["step"])
-        self.accelerator.unwrap_model(self.net).load_state_dict(load_file(place / "net.safetensors"))
+        self.plain.load_state_dict(load_file(place / "net.safetensors"))
         self.averaged = load_file(place / "averaged.safetensors", device=str(self.accelerator.device))
         saved = torch.load(place / "optimiser.pt", map_location="cpu", weights_only=True)
         self.optimiser.load_state_dict(saved["optimiser"])

@@ -71,8 +71,15 @@ class Translation:
             info = before.info
             sound = info.path if info.has_audio and info.kind == "file" else None
             results = iter(self._pictures())
-            with VideoWriter(path, width=info.width * 2, height=info.height, fps=info.fps, time_base=before.time_base,
-                             audio_from=sound, overwrite=overwrite) as writer:
+            with VideoWriter(
+                path,
+                width=info.width * 2,
+                height=info.height,
+                fps=info.fps,
+                time_base=before.time_base,
+                audio_from=sound,
+                overwrite=overwrite,
+            ) as writer:
                 for frame in before:
                     made = next(results, None)
                     if made is None:

@@ -18,8 +18,8 @@ from torch.utils.data import IterableDataset
 from vid2vid.conditions.flow import FlowEstimator, luma, trust, warp
 from vid2vid.training import Window
 
-from .cartoonise import cartoonise
 from .cartoon_style import CartoonStyle, sample_style
+from .cartoonise import cartoonise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -145,7 +145,9 @@ def _live_camera(shot: Shot, count: int, crop: int, rng: np.random.Generator) ->
     side = crop / scale
     left, top = rng.uniform(0, width - side), rng.uniform(0, height - side)
     mirror = rng.random() < 0.5
-    matrix = np.array([[-1 / scale if mirror else 1 / scale, 0, left + (side - 1 if mirror else 0)], [0, 1 / scale, top]])
+    matrix = np.array(
+        [[-1 / scale if mirror else 1 / scale, 0, left + (side - 1 if mirror else 0)], [0, 1 / scale, top]]
+    )
     return [Place(number, matrix, round(height * scale)) for number in numbers]
 
 
@@ -191,8 +193,13 @@ class _Drawing:
     def _pair(self, t: int) -> tuple[Picture, Picture]:
         place = self._places[t]
         matrix = place.matrix * self._shrink
-        live = cv2.warpAffine(self._frame(place.frame), matrix, (self._crop, self._crop),
-                              flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101)
+        live = cv2.warpAffine(
+            self._frame(place.frame),
+            matrix,
+            (self._crop, self._crop),
+            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
         cartoon = cartoonise(live[None], self._style, start=t)[0]
         return cartoon, np.asarray(live if self._grade is None else cv2.LUT(live, self._grade), np.uint8)
 

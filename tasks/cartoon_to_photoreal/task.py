@@ -28,18 +28,25 @@ STATISTICS_FRAMES = 24
 class Options:
     """The task's own options."""
 
-    finish: Literal["auto", "none", "subtle", "film"] = field(default="auto", metadata={
-        "help": "photographic finish; auto is film, or none where key frames set the look"})
-    response: float | None = field(default=None, metadata={"help": "film tone response, 0 to 1, instead of the finish's"})
+    finish: Literal["auto", "none", "subtle", "film"] = field(
+        default="auto", metadata={"help": "photographic finish; auto is film, or none where key frames set the look"}
+    )
+    response: float | None = field(
+        default=None, metadata={"help": "film tone response, 0 to 1, instead of the finish's"}
+    )
     colour: float | None = field(default=None, metadata={"help": "pull to live footage's colours, 0 to 0.5"})
-    softness: float | None = field(default=None, metadata={"help": "lens softness where the source is too crisp, 0 to 1"})
+    softness: float | None = field(
+        default=None, metadata={"help": "lens softness where the source is too crisp, 0 to 1"}
+    )
     clarity: float | None = field(default=None, metadata={"help": "micro-contrast, 0 to 1"})
     bloom: float | None = field(default=None, metadata={"help": "glow of highlights, 0 to 1"})
     halation: float | None = field(default=None, metadata={"help": "red fringe of highlights, 0 to 1"})
     vignette: float | None = field(default=None, metadata={"help": "fall-off towards the corners, 0 to 1"})
     grain: float | None = field(default=None, metadata={"help": "film grain, 0 to 1"})
-    key_frames: tuple[int, ...] = field(default=(), metadata={
-        "help": "numbers of the frames that the references show; found by content where not given"})
+    key_frames: tuple[int, ...] = field(
+        default=(),
+        metadata={"help": "numbers of the frames that the references show; found by content where not given"},
+    )
 
 
 @dataclass(slots=True)
@@ -100,7 +107,9 @@ class CartoonToPhotoreal(Task[Setup]):
         aligned = np.stack([carry(setup.keys, chunk.start + t, picture) for t, picture in enumerate(pictures)])
         matrix = torch.from_numpy(setup.colours)
         graded = torch.einsum("ij,tjhw->tihw", matrix[:, :3], chunk.frames) + matrix[None, :, 3, None, None]
-        return Conditions(maps={"source": graded.clamp_(0.0, 1.0)}, reference=torch.from_numpy(aligned).permute(0, 3, 1, 2))
+        return Conditions(
+            maps={"source": graded.clamp_(0.0, 1.0)}, reference=torch.from_numpy(aligned).permute(0, 3, 1, 2)
+        )
 
     def composite(self, source: Chunk, generated: torch.Tensor, conditions: Conditions, setup: Setup) -> torch.Tensor:
         """The generated frame, finished."""
@@ -116,14 +125,18 @@ class CartoonToPhotoreal(Task[Setup]):
 
             setup.statistics = measure_statistics(to_pictures(source.frames))
         frames = generated.permute(0, 2, 3, 1).contiguous().numpy()
-        finished = [apply_finish(frame, source.start + t, setup.finish, setup.statistics, setup.seed)
-                    for t, frame in enumerate(frames)]
+        finished = [
+            apply_finish(frame, source.start + t, setup.finish, setup.statistics, setup.seed)
+            for t, frame in enumerate(frames)
+        ]
         return torch.from_numpy(np.stack(finished)).permute(0, 3, 1, 2)
 
     def report(self, setup: Setup) -> Mapping[str, Any]:
         """Which way was taken, said plainly."""
-        keys = [{"frame": key.index, "agreement": round(agreement, 3)}
-                for key, agreement in zip(setup.keys, setup.agreements, strict=True)]
+        keys = [
+            {"frame": key.index, "agreement": round(agreement, 3)}
+            for key, agreement in zip(setup.keys, setup.agreements, strict=True)
+        ]
         way = "key frames carried along optical flow" if keys else "net trained to undo drawing on live footage"
         said = f"finish: {setup.finish_name}; {way}; no pretrained photo-real model used"
         return {"way": way, "finish": setup.finish_name, "key_frames": keys, "summary": said}
@@ -166,9 +179,15 @@ def _add_keys(setup: Setup, request: Request, options: Options) -> None:
     with _reopened(request) as frames:
         fields = plan_carries(frames, numbers, request.width, request.height)
     with _reopened(request) as frames:
-        sources = {frame.index: resize(frame.pixels, request.width, request.height) for frame in frames if frame.index in numbers}
-    setup.keys = tuple(KeyFrame(number, sources[number], resize(look, request.width, request.height), carried)
-                       for number, look, carried in zip(numbers, request.references, fields, strict=True))
+        sources = {
+            frame.index: resize(frame.pixels, request.width, request.height)
+            for frame in frames
+            if frame.index in numbers
+        }
+    setup.keys = tuple(
+        KeyFrame(number, sources[number], resize(look, request.width, request.height), carried)
+        for number, look, carried in zip(numbers, request.references, fields, strict=True)
+    )
     setup.agreements = tuple(agreements)
     setup.colours = colour_change(setup.keys)
 
@@ -183,8 +202,10 @@ def _key_numbers(request: Request, options: Options) -> tuple[list[int], list[fl
         numbers = list(options.key_frames)
         total = request.info.frame_count
         if len(set(numbers)) != count or min(numbers) < 0 or (total is not None and max(numbers) >= total):
-            raise InvalidOption(f"key_frames={options.key_frames}: one frame number for each of the {count} references "
-                                f"is needed, each once, from 0 to {total - 1 if total else 'the last frame'}.")
+            raise InvalidOption(
+                f"key_frames={options.key_frames}: one frame number for each of the {count} references "
+                f"is needed, each once, from 0 to {total - 1 if total else 'the last frame'}."
+            )
         return numbers, [1.0] * count
     with _reopened(request) as frames:
         matches = match_to_frames(request.references, frames, request.info.width, request.info.height)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import product
 
 import pytest
 import torch
@@ -45,8 +46,9 @@ def engine() -> OpenVinoGenerator:
     return OpenVinoGenerator(generator(), height=HEIGHT, width=WIDTH, threads=1)
 
 
-@pytest.mark.parametrize("has", [(0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 0, 0), (1, 1, 1)], ids=str)
+@pytest.mark.parametrize("has", list(product((0, 1), repeat=3)), ids=str)
 def test_float32_gives_what_the_module_gives(engine: OpenVinoGenerator, has: tuple[int, int, int]) -> None:
+    """With each set of inputs: whether there is a reference, a history, a texture."""
     net, inputs = generator(), given(*map(bool, has))
     with torch.inference_mode():
         wanted = net(*inputs)
@@ -56,7 +58,7 @@ def test_float32_gives_what_the_module_gives(engine: OpenVinoGenerator, has: tup
     assert (wanted - inputs[0]).abs().mean() > 0.03, "the generator must do something for this to tell"
 
 
-@pytest.mark.parametrize("has_reference", [False, True])
+@pytest.mark.parametrize("has_reference", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_bfloat16_stays_within_its_tolerance(has_reference: bool) -> None:
     net, inputs = generator(), given(has_reference, True, True)
     try:
@@ -75,6 +77,7 @@ def test_reference_and_history_are_not_mixed_up(engine: OpenVinoGenerator) -> No
     assert (engine(maps, picture) - engine(maps, None, picture)).abs().max() > 0.05
 
 
+@pytest.mark.slow
 def test_a_generator_without_anchor_and_with_more_maps() -> None:
     net, inputs = generator(5, anchored=False), given(True, True, True, channels=5)
     with torch.inference_mode():
@@ -92,6 +95,22 @@ def test_takes_what_the_pipeline_hands_over() -> None:
     made = engine(maps.to(memory_format=torch.channels_last), None, history.double())
     assert (made - engine(maps, None, history)).abs().max() == 0.0
     assert all(p.dtype == torch.bfloat16 for p in net.parameters())
+
+
+def test_graphs_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clip's first frame, without history, shares the graph of all others: compiling takes seconds."""
+    compiled: list[tuple[str, ...]] = []
+    original = OpenVinoGenerator._compile
+
+    def counted(self: OpenVinoGenerator, names: tuple[str, ...]) -> object:
+        compiled.append(names)
+        return original(self, names)
+
+    monkeypatch.setattr(OpenVinoGenerator, "_compile", counted)
+    fresh = OpenVinoGenerator(generator(), height=HEIGHT, width=WIDTH, threads=1)
+    for history, texture in product((False, True), repeat=2):
+        fresh(*given(False, history, texture))
+    assert len(compiled) == 1
 
 
 def test_a_result_is_not_overwritten_by_the_next_call(engine: OpenVinoGenerator) -> None:

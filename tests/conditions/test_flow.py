@@ -124,3 +124,6 @@ def test_nothing_outside_the_picture_is_trusted() -> None:
     weight = trust(picture, picture, flow)
     assert not weight[:, 51:].any() and not weight[:4].any()
     assert (weight[6:, :49] == 1.0).all()
+    weight = trust(picture, picture, -flow)
+    assert not weight[:, :9].any() and not weight[36:].any()
+    assert (weight[:34, 11:] == 1.0).all()

@@ -13,13 +13,22 @@ if TYPE_CHECKING:
     import torch
 
     from vid2vid.backbones.base import Backbone
+    from vid2vid.backbones.generator import CompactGenerator
     from vid2vid.config import BackboneConfig, NumberFormat
 
 BACKBONES = ("compact",)
 
 
-def build(config: BackboneConfig, channels: Mapping[str, int], *, weights: Path | None, device: torch.device,
-          dtype: NumberFormat | None = None, engine: str = "torch", size: tuple[int, int] | None = None) -> Backbone[Any]:
+def build(
+    config: BackboneConfig,
+    channels: Mapping[str, int],
+    *,
+    weights: Path | None,
+    device: torch.device,
+    dtype: NumberFormat | None = None,
+    engine: str = "torch",
+    size: tuple[int, int] | None = None,
+) -> Backbone[Any]:
     """Makes a generator, loads its weights and puts it on its device.
 
     Args:
@@ -44,9 +53,11 @@ def build(config: BackboneConfig, channels: Mapping[str, int], *, weights: Path 
     from vid2vid.backbones.weights import load_weights
 
     net = CompactGenerator(sum(channels.values()), config.width, config.blocks, anchored="source" in channels)
-    if weights is not None:
+    if weights is None:
+        net.silence()
+    else:
         load_weights(net, weights)
-    net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = net.to(device).to(memory_format=torch.channels_last)
     if engine == "openvino":
         return CompactBackbone(net, tuple(channels), _openvino(net, device, dtype, size))
     return CompactBackbone(net.to(getattr(torch, dtype or default_dtype(device))), tuple(channels))
@@ -62,7 +73,9 @@ def default_dtype(device: torch.device) -> NumberFormat:
     return "bfloat16" if native else "float32"
 
 
-def _openvino(net: torch.nn.Module, device: torch.device, dtype: NumberFormat | None, size: tuple[int, int] | None) -> Any:
+def _openvino(
+    net: CompactGenerator, device: torch.device, dtype: NumberFormat | None, size: tuple[int, int] | None
+) -> Any:
     if device.type != "cpu":
         raise EngineUnavailable(f"engine='openvino' runs on the CPU, not on {device}. Use engine='torch' there.")
     if size is None:

@@ -78,8 +78,10 @@ class CompactBackbone:
             reference = None if conditions.reference is None else self._on_device(conditions.reference[t : t + 1])
             picture = self._run(self._on_device(maps[t : t + 1]), reference, history, look_up(self._tile, places))
             if not torch.isfinite(picture).all():
-                raise NonFiniteOutput(f"Frame {chunk.start + t}: the generator gave values that are not finite. "
-                                      "Try dtype='float32', or train the weights again.")
+                raise NonFiniteOutput(
+                    f"Frame {chunk.start + t}: the generator gave values that are not finite. "
+                    "Try dtype='float32', or train the weights again."
+                )
             picture = picture.clamp(0.0, 1.0)
             state = replace(state, output=picture, places=places)
             pictures.append(picture)
@@ -95,8 +97,9 @@ class CompactBackbone:
         output, places = (tensors[name].to(self._device) if name in tensors else None for name in ("output", "places"))
         return CompactState(output, places, int(tensors["seed"]))
 
-    def _carry(self, conditions: Conditions, t: int, index: int, state: CompactState,
-               maps: Tensor) -> tuple[Tensor | None, Tensor]:
+    def _carry(
+        self, conditions: Conditions, t: int, index: int, state: CompactState, maps: Tensor
+    ) -> tuple[Tensor | None, Tensor]:
         """The last output warped to this frame beside its trust, and the places of its texture."""
         fresh = new_places(self._on_device(maps[t : t + 1]), state.seed, index)
         motion = conditions.motion

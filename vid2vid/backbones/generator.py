@@ -13,6 +13,9 @@ Source:
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,8 +28,25 @@ DETAIL_CHANNELS = 8
 """Channels at full size before the last convolution."""
 MAX_OFFSET_PX = 8.0
 """How far the generator may move the reference to mend the alignment."""
+FORM = "compact-3"
+"""Written into weights and checked on loading: changes whenever the same weights would mean another function."""
 MAX_HISTORY = 0.7
 """Largest share of the warped last output; below 1 so that errors fade within a few frames."""
+
+
+QUIET = -5.0
+"""Start of the texture's amplitude before its softplus: 0.007, enough to be seen by a loss and by no viewer."""
+
+
+class Parts(NamedTuple):
+    """A generated picture and what it is made of."""
+
+    picture: Tensor
+    """`(B, 3, H, W)` float32."""
+    clean: Tensor
+    """`(B, 3, H, W)` float32, before texture and history."""
+    amplitude: Tensor
+    """`(B, OCTAVES, H, W)` float32, at least 0: deviation of each octave of texture, in sRGB."""
 
 
 class ResidualBlock(nn.Module):
@@ -46,7 +66,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """`(B, C, h, w)` -> the same."""
-        return features + self.second(F.relu(self.first(features)))
+        change: Tensor = self.second(_active(self.first(features)))
+        return features + change
 
 
 class Trunk(nn.Module):
@@ -55,7 +76,7 @@ class Trunk(nn.Module):
     def __init__(self, width: int, blocks: tuple[int, ...]) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(len(blocks))]
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         stacks = [nn.Sequential(*(ResidualBlock(w) for _ in range(n))) for w, n in zip(widths, blocks, strict=True)]
         self.encoder = nn.ModuleList(stacks)
         self.down = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairs)
@@ -68,7 +89,7 @@ class Trunk(nn.Module):
         for stack, down in zip(self.encoder, self.down, strict=False):
             features = stack(features)
             skips.append(features)
-            features = F.relu(down(features))
+            features = _active(down(features))
         features = deepest = self.encoder[-1](features)
         for up, block in zip(reversed(self.up), reversed(self.decoder), strict=True):
             features = F.interpolate(up(features), scale_factor=2.0, mode="nearest")
@@ -86,12 +107,14 @@ class CompactGenerator(nn.Module):
             starts from the reference alone.
     """
 
-    def __init__(self, map_channels: int, width: int = 32, blocks: tuple[int, ...] = (1, 1, 1, 2),
-                 anchored: bool = True) -> None:
+    def __init__(
+        self, map_channels: int, width: int = 32, blocks: tuple[int, ...] = (1, 1, 1, 2), anchored: bool = True
+    ) -> None:
         super().__init__()
         if anchored and map_channels < 3:
             raise ValueError(f"map_channels={map_channels}: an anchored generator needs the source's three channels.")
         self.anchored = anchored
+        self.form = FORM
         self.multiple_of = REDUCTION * 2 ** (len(blocks) - 1)
         folded = REDUCTION**2
         self.stem_maps = nn.Conv2d(map_channels * folded, width, 3, padding=1)
@@ -115,10 +138,23 @@ class CompactGenerator(nn.Module):
             nn.init.kaiming_normal_(block, nonlinearity="linear")
             self.unfold.weight.copy_(block.repeat(folded, 1, 1, 1))
             self.detail.weight.mul_(0.1)
-            self.detail.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 0.0, -1.0] + [0.0] * OCTAVES))  # type: ignore[union-attr]
+            self.detail.weight[5:].zero_()
+            start = torch.tensor([0.0, 0.0, 0.0, 0.0, -1.0] + [QUIET] * OCTAVES)
+            self.detail.bias.copy_(start)  # type: ignore[union-attr]
 
-    def forward(self, maps: Tensor, reference: Tensor | None = None, history: Tensor | None = None,
-                texture: Tensor | None = None) -> Tensor:
+    def silence(self) -> None:
+        """Makes the output exactly what the start aims at: the source under the valid reference, nothing added."""
+        with torch.no_grad():
+            self.detail.weight.zero_()
+            self.detail.bias[3:].fill_(-30.0)  # type: ignore[index]
+
+    def forward(
+        self,
+        maps: Tensor,
+        reference: Tensor | None = None,
+        history: Tensor | None = None,
+        texture: Tensor | None = None,
+    ) -> Tensor:
         """Makes one picture for each set of conditions.
 
         Args:
@@ -130,17 +166,23 @@ class CompactGenerator(nn.Module):
         Returns:
             `(B, 3, H, W)` float32, about [0, 1], not clamped.
         """
-        features, deepest = self.trunk(F.relu(self._stems(maps, reference, history, texture)))
+        return self.parts(maps, reference, history, texture).picture
+
+    def parts(self, maps: Tensor, reference: Tensor | None, history: Tensor | None, texture: Tensor | None) -> Parts:
+        """As `forward`, with what the picture is made of, for training."""
+        features, deepest = self.trunk(_active(self._stems(maps, reference, history, texture)))
         base = self._base(maps, reference, features, deepest)
-        detail = _planar(self.detail(F.relu(unfold(self.unfold(features)))))
-        picture = base + detail[:, :3] * torch.sigmoid(detail[:, 3:4] + 2.0)
+        detail = _planar(self.detail(_active(unfold(self.unfold(features)))))
+        clean = base + detail[:, :3] * torch.sigmoid(detail[:, 3:4] + 2.0)
+        amplitude = F.softplus(detail[:, 5:])
+        picture = clean
         if texture is not None:
-            picture = picture + (detail[:, 5:] * _planar(texture)).sum(1, keepdim=True)
-        if history is None:
-            return picture
-        history = _planar(history)
-        share = history[:, 3:4] * torch.sigmoid(detail[:, 4:5]) * MAX_HISTORY
-        return torch.lerp(picture, history[:, :3], share)
+            picture = clean + (amplitude * _planar(texture)).sum(1, keepdim=True)
+        if history is not None:
+            history = _planar(history)
+            share = history[:, 3:4] * torch.sigmoid(detail[:, 4:5]) * MAX_HISTORY
+            picture = torch.lerp(picture, history[:, :3], share)
+        return Parts(picture, clean, amplitude)
 
     def _stems(self, maps: Tensor, reference: Tensor | None, history: Tensor | None, texture: Tensor | None) -> Tensor:
         dtype = self.stem_maps.weight.dtype
@@ -193,6 +235,11 @@ def unfold(features: Tensor) -> Tensor:
     blocks = features.permute(0, 2, 3, 1).reshape(batch, height, width, REDUCTION, -1)
     rows = blocks.transpose(2, 3).reshape(batch, height * REDUCTION, width * REDUCTION, channels // REDUCTION**2)
     return rows.permute(0, 3, 1, 2)
+
+
+def _active(features: Tensor) -> Tensor:
+    """Leaky, since with plain rectifiers the eight detail channels died within minutes and only the colours learned."""
+    return F.leaky_relu(features, 0.1)
 
 
 def _planar(picture: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """The compact generator compiled by OpenVINO, called like the module it was made from.
 
 Convention:
-    Tensors are on the CPU. One compiled network serves one size and one set of inputs; each set is compiled when first
-    asked for, which takes a second or two.
+    Tensors are on the CPU. A compiled network serves one size, with or without a reference; either is compiled when it
+    is first asked for, which takes some seconds.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class OpenVinoGenerator:
         dtype: NumberFormat = "float32",
         threads: int | None = None,
     ) -> None:
-        """Keeps a copy of the generator's weights; later changes to `net` have no effect once a variant is compiled.
+        """Keeps a copy of the generator's weights; later changes to `net` have no effect once a graph is compiled.
 
         Args:
             net: the generator, in any number format; it is not changed.
@@ -63,6 +63,7 @@ class OpenVinoGenerator:
             name: getattr(net, f"stem_{name}").in_channels // REDUCTION**2
             for name in ("maps", "reference", "history", "texture")
         }
+        self._zeros = {name: torch.zeros(1, self._channels[name], height, width) for name in ("history", "texture")}
         self._variants: dict[tuple[str, ...], Any] = {}
 
     def _checked_settings(self, dtype: NumberFormat, threads: int | None) -> dict[str, str | int]:
@@ -93,8 +94,9 @@ class OpenVinoGenerator:
         Args:
             maps: `(1, map_channels, height, width)`, any number format.
             reference: `(1, 4, height, width)` or None.
-            history: `(1, 4, height, width)` or None.
-            texture: `(1, OCTAVES, height, width)` or None.
+            history: `(1, 4, height, width)` or None, which is the same as zeros and no quicker here: a graph of its
+                own for a clip's first frame would cost more to compile than it saves.
+            texture: `(1, OCTAVES, height, width)` or None, likewise.
 
         Returns:
             `(1, 3, height, width)` float32, about [0, 1], the caller's own.
@@ -102,8 +104,8 @@ class OpenVinoGenerator:
         Raises:
             InvalidOption: if a tensor has another shape.
         """
-        named = {"maps": maps, "reference": reference, "history": history, "texture": texture}
-        inputs = {name: tensor for name, tensor in named.items() if tensor is not None}
+        given = {"maps": maps, "reference": reference, "history": history, "texture": texture}
+        inputs = {**self._zeros, **{name: tensor for name, tensor in given.items() if tensor is not None}}
         for name, tensor in inputs.items():
             wanted = (1, self._channels[name], self.height, self.width)
             if tuple(tensor.shape) != wanted:

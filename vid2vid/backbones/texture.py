@@ -1,8 +1,8 @@
 """Noise that sticks to surfaces: what a generator makes new texture of.
 
 A flat cartoon region tells nothing of the grain, pores or blades that a camera would see there, so a deterministic net
-leaves it flat. It is given smooth noise in three octaves instead, looked up at *places* that every pixel keeps while the
-source's optical flow carries it along.
+leaves it flat. It is given smooth noise in three octaves instead, looked up at *places* that every pixel keeps while
+the source's optical flow carries it along.
 
 Source:
     The idea of noise that moves with the scene is that of Chang et al., "How I Warped Your Noise", 2024. Departures: a
@@ -22,7 +22,7 @@ OCTAVES: Final = 3
 TILE: Final = 256
 """Period of the noise in pixels."""
 DEVIATIONS_PX: Final = (0.7, 1.4, 2.8)
-"""Standard deviation of the Gaussian that band-limits each octave: finer noise would shimmer when sampled in between."""
+"""Deviation of the Gaussian that band-limits each octave: finer noise would shimmer when sampled in between."""
 LEAST_TRUST: Final = 0.2
 """Trust in the flow below which a pixel takes a new place."""
 STRETCH: Final = (0.5, 2.0)
@@ -33,7 +33,8 @@ _STRIDE: Final = (97.0, 61.0)
 
 def make_tile() -> Tensor:
     """The noise, the same for every render: `(OCTAVES, TILE + 1, TILE + 1)`, mean 0, deviation 1, first row and column
-    repeated at the end."""
+    repeated at the end.
+    """
     chance = torch.Generator().manual_seed(20181124)
     white = torch.randn(OCTAVES, TILE, TILE, generator=chance)
     frequency = torch.fft.fftfreq(TILE)

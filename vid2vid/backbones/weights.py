@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from vid2vid.errors import BadWeights, CorruptWeights, InputNotFound, UnsafeFormat, WeightsMismatch
@@ -14,13 +14,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _SHOWN = 5
 
 
-def load_weights(net: nn.Module, path: Path) -> None:
+class Formed(Protocol):
+    """A network that names its form: what its layers compute, beyond names and shapes of their weights."""
+
+    form: str
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights by name."""
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
+        """Takes weights by name."""
+
+
+def load_weights(net: Formed, path: Path) -> None:
     """Fills a network with the weights in a file, as float32; the network is unchanged if any check fails.
 
     Raises:
@@ -34,17 +46,27 @@ def load_weights(net: nn.Module, path: Path) -> None:
         raise InputNotFound(f"There are no weights at '{path}'. Give the path of a .safetensors file.")
     with path.open("rb") as file:
         if file.read(4).startswith(_PICKLE_STARTS):
-            raise UnsafeFormat(f"'{path}' is a pickle, which could run code when opened. Only safetensors files are read.")
+            raise UnsafeFormat(
+                f"'{path}' is a pickle, which could run code when opened. Only safetensors files are read."
+            )
     try:
+        with safe_open(path, "pt") as opened:
+            form = (opened.metadata() or {}).get("form")
         tensors = load_file(path)
     except (SafetensorError, ValueError, OSError) as error:
         size = path.stat().st_size
-        raise CorruptWeights(f"'{path}' ({size} bytes) cannot be read: {error}. Fetch or train the weights again.") from error
+        raise CorruptWeights(
+            f"'{path}' ({size} bytes) cannot be read: {error}. Fetch or train the weights again."
+        ) from error
+    if form != net.form:
+        raise WeightsMismatch(
+            f"'{path}' was trained for the network form {form!r}, this one is {net.form!r}. Train it again."
+        )
     check_weights(net, tensors, str(path))
     net.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
 
 
-def check_weights(net: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:
+def check_weights(net: Formed, tensors: Mapping[str, Tensor], origin: str) -> None:
     """Compares names, shapes and values with what the network needs.
 
     Raises:
@@ -53,16 +75,22 @@ def check_weights(net: nn.Module, tensors: Mapping[str, Tensor], origin: str) ->
     needed = net.state_dict()
     faults = [f"{name} is missing" for name in needed if name not in tensors]
     faults += [f"{name} is unknown" for name in tensors if name not in needed]
-    faults += [f"{name} has shape {tuple(tensors[name].shape)}, needed {tuple(value.shape)}"
-               for name, value in needed.items() if name in tensors and tensors[name].shape != value.shape]
+    faults += [
+        f"{name} has shape {tuple(tensors[name].shape)}, needed {tuple(value.shape)}"
+        for name, value in needed.items()
+        if name in tensors and tensors[name].shape != value.shape
+    ]
     if faults:
         more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise WeightsMismatch(f"'{origin}' does not fit the network: {'; '.join(faults[:_SHOWN])}{more}.")
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor.float()).all():
-            raise BadWeights(f"'{origin}' holds values that are not finite in '{name}'. Train or fetch the weights again.")
+            raise BadWeights(
+                f"'{origin}' holds values that are not finite in '{name}'. Train or fetch the weights again."
+            )
 
 
-def save_weights(net: nn.Module, path: Path) -> None:
+def save_weights(net: Formed, path: Path) -> None:
     """Writes a network's weights as float16, which halves the file and changes no picture visibly."""
-    save_file({name: value.detach().to("cpu", torch.float16).contiguous() for name, value in net.state_dict().items()}, path)
+    halved = {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in net.state_dict().items()}
+    save_file(halved, path, metadata={"form": net.form})

@@ -1,7 +1,8 @@
 """Dense motion between frames by DIS, and how far it can be trusted.
 
 Convention:
-    Flow of shape `(H, W, 2)` in pixels, x then y: pixel p of the current picture looks like pixel p + flow of the other.
+    Flow of shape `(H, W, 2)` in pixels, x then y: pixel p of the current picture looks like pixel p + flow of the
+    other.
 
 Source:
     Kroeger et al., "Fast Optical Flow using Dense Inverse Search", 2016, as OpenCV has it. The trust is our own: a
@@ -11,7 +12,7 @@ Source:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
@@ -59,7 +60,7 @@ def luma(picture: Picture) -> Picture:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def warp(picture: NDArray[np.generic], flow: Field) -> NDArray[np.generic]:
+def warp(picture: NDArray[Any], flow: Field) -> NDArray[Any]:
     """Reads `picture` at p + flow(p), bilinearly, edges repeated: `(H, W[, C])` -> the same shape and type."""
     return np.asarray(cv2.remap(picture, absolute(flow), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 

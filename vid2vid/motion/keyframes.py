@@ -51,7 +51,9 @@ class KeyFrame:
     """Frame number -> its field, for frames of the same shot within `REACH`."""
 
 
-def plan_carries(frames: Iterable[Frame], keys: Sequence[int], width: int, height: int) -> list[dict[int, NDArray[np.float16]]]:
+def plan_carries(
+    frames: Iterable[Frame], keys: Sequence[int], width: int, height: int
+) -> list[dict[int, NDArray[np.float16]]]:
     """Follows every key frame outwards through its shot.
 
     Args:
@@ -70,12 +72,16 @@ def plan_carries(frames: Iterable[Frame], keys: Sequence[int], width: int, heigh
     for frame in frames:
         shot += detector(frame.pixels)
         if any(abs(frame.index - key) <= REACH for key in keys):
-            greys[frame.index] = luma(np.asarray(cv2.resize(frame.pixels, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8))
+            greys[frame.index] = luma(
+                np.asarray(cv2.resize(frame.pixels, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+            )
             shots[frame.index] = shot
     return [{**_follow(greys, shots, key, 1), **_follow(greys, shots, key, -1)} for key in keys]
 
 
-def _follow(greys: Mapping[int, Picture], shots: Mapping[int, int], key: int, step: int) -> dict[int, NDArray[np.float16]]:
+def _follow(
+    greys: Mapping[int, Picture], shots: Mapping[int, int], key: int, step: int
+) -> dict[int, NDArray[np.float16]]:
     """Fields from the key frame outwards in one direction, until the shot or the reach ends."""
     near, search = FlowEstimator("fast"), FlowEstimator("medium")
     rows, columns = greys[key].shape
@@ -94,8 +100,10 @@ def _follow(greys: Mapping[int, Picture], shots: Mapping[int, int], key: int, st
 def _search_where_worse(current: Picture, key: Picture, carried: Field, search: FlowEstimator) -> Field:
     """The carried field, replaced by a search around it where that explains the frame clearly better."""
     searched = search(current, key, carried)
-    old, new = (cv2.blur(cv2.absdiff(current, np.asarray(warp(key, flow), np.uint8)).astype(np.float32), (5, 5))
-                for flow in (carried, searched))
+    old, new = (
+        cv2.blur(cv2.absdiff(current, np.asarray(warp(key, flow), np.uint8)).astype(np.float32), (5, 5))
+        for flow in (carried, searched)
+    )
     share = np.clip((old - new) / SEARCH_GAIN, 0.0, 1.0)[..., None]
     return np.asarray(carried + cv2.GaussianBlur(share, (5, 5), 0)[..., None] * (searched - carried), np.float32)
 
@@ -152,7 +160,7 @@ def colour_change(keys: Sequence[KeyFrame]) -> NDArray[np.float32]:
     source = np.concatenate([_samples(key.source) for key in keys])
     look = np.concatenate([_samples(key.look) for key in keys])
     design = np.concatenate((source, np.ones((len(source), 1))), 1)
-    pull = np.diag([0.002, 0.002, 0.002, 0.002]) * len(source)
+    pull = np.diag([0.0003] * 4) * len(source)
     start = np.concatenate((np.eye(3), np.zeros((1, 3))))
     solution = np.linalg.solve(design.T @ design + pull, design.T @ look + pull @ start)
     return np.asarray(solution.T, np.float32)
@@ -160,4 +168,4 @@ def colour_change(keys: Sequence[KeyFrame]) -> NDArray[np.float32]:
 
 def _samples(picture: Picture) -> NDArray[np.float64]:
     small = cv2.resize(cv2.GaussianBlur(picture, (0, 0), 3.0), (96, 64), interpolation=cv2.INTER_AREA)
-    return small.reshape(-1, 3).astype(np.float64) / 255.0
+    return np.asarray(small.reshape(-1, 3), np.float64) / 255.0

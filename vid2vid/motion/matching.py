@@ -67,7 +67,9 @@ def match_to_frames(pictures: Sequence[Picture], frames: Iterable[Frame], width:
 
 def _descriptor(picture: Picture, columns: int) -> NDArray[np.float32]:
     """Structure as one vector of length 1."""
-    grey = cv2.cvtColor(cv2.resize(picture, (columns, DESCRIPTOR_ROWS), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(
+        cv2.resize(picture, (columns, DESCRIPTOR_ROWS), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY
+    )
     grey = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.0)
     centred = grey - cv2.GaussianBlur(grey, (0, 0), 8.0)
     local = centred / (np.sqrt(cv2.GaussianBlur(centred**2, (0, 0), 8.0)) + 4.0)
@@ -96,6 +98,7 @@ def _check_matches(matches: Sequence[Match]) -> None:
             )
         if match.frame in seen:
             raise ReferenceMismatch(
-                f"References {seen[match.frame]} and {number} both show frame {match.frame}. Give one version of each frame."
+                f"References {seen[match.frame]} and {number} both show frame {match.frame}. "
+                "Give one version of each frame."
             )
         seen[match.frame] = number

@@ -1,0 +1,122 @@
+"""The compact generator: folding, identity start, absent inputs, and weights that are checked."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+
+from vid2vid.backbones.generator import CompactGenerator, fold, sample_at, unfold
+from vid2vid.backbones.weights import load_weights, save_weights
+from vid2vid.errors import BadWeights, CorruptWeights, InputNotFound, UnsafeFormat, WeightsMismatch
+
+
+def small(seed: int = 0) -> CompactGenerator:
+    torch.manual_seed(seed)
+    return CompactGenerator(3, width=8, blocks=(1, 1))
+
+
+def test_fold_is_pixel_unshuffle_in_another_order_and_unfold_undoes_it() -> None:
+    picture = torch.rand(2, 3, 8, 12)
+    folded = fold(picture)
+    assert torch.equal(unfold(folded), picture)
+    assert torch.equal(folded.sort(1).values, F.pixel_unshuffle(picture, 4).sort(1).values)
+    assert torch.equal(folded[0, :, 0, 0], picture[0, :, :4, :4].permute(1, 2, 0).flatten())
+
+
+def test_absent_inputs_equal_untrusted_ones() -> None:
+    net = small().eval()
+    maps, nothing, noise = torch.rand(1, 3, 32, 32), torch.rand(1, 4, 32, 32), torch.randn(1, 3, 32, 32)
+    nothing[:, 3] = 0.0
+    with torch.inference_mode():
+        assert torch.allclose(net(maps, None, None, noise), net(maps, nothing, nothing, noise), atol=1e-5)
+        assert torch.allclose(net(maps), net(maps, None, None, torch.zeros_like(noise)), atol=1e-5)
+
+
+def test_valid_reference_shows_from_the_start() -> None:
+    net = small().eval()
+    reference = torch.cat((torch.rand(1, 3, 32, 32), torch.ones(1, 1, 32, 32)), 1)
+    with torch.inference_mode():
+        made = net(torch.zeros(1, 3, 32, 32), reference)
+    assert float((made - reference[:, :3] * torch.sigmoid(torch.tensor(2.0))).abs().mean()) < 0.05
+
+
+def test_sample_at_reads_at_an_offset() -> None:
+    picture = torch.rand(1, 2, 10, 10)
+    offset = torch.zeros(1, 2, 10, 10)
+    offset[:, 0], offset[:, 1] = 2.0, -1.0
+    assert torch.allclose(sample_at(picture, offset)[..., 1:, :8], picture[..., :9, 2:], atol=1e-5)
+
+
+def test_gradients_reach_every_parameter() -> None:
+    net = small()
+    reference, history, noise = torch.rand(1, 4, 32, 32), torch.rand(1, 4, 32, 32), torch.randn(1, 3, 32, 32)
+    net(torch.rand(1, 3, 32, 32), reference, history, noise).square().mean().backward()
+    silent = [name for name, value in net.named_parameters() if value.grad is None]
+    assert not silent
+
+
+def test_weights_survive_saving(tmp_path: Path) -> None:
+    first, second = small(0), small(1)
+    save_weights(first, tmp_path / "w.safetensors")
+    load_weights(second, tmp_path / "w.safetensors")
+    for before, after in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
+        assert torch.allclose(before, after, atol=2e-3)
+
+
+class Canary:
+    """Unpickling this writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (self.path,)  # type: ignore[return-value]
+
+
+def test_a_pickle_is_refused_unopened(tmp_path: Path) -> None:
+    canary, bad = tmp_path / "canary", tmp_path / "w.safetensors"
+    bad.write_bytes(pickle.dumps(Canary(canary)))
+    with pytest.raises(UnsafeFormat, match="pickle"):
+        load_weights(small(), bad)
+    torch.save({"a": torch.zeros(1)}, tmp_path / "z.safetensors")
+    with pytest.raises(UnsafeFormat):
+        load_weights(small(), tmp_path / "z.safetensors")
+    assert not canary.exists()
+
+
+def test_damaged_missing_and_foreign_weights_are_told_apart(tmp_path: Path) -> None:
+    good = tmp_path / "w.safetensors"
+    save_weights(small(), good)
+    with pytest.raises(InputNotFound):
+        load_weights(small(), tmp_path / "none.safetensors")
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(good.read_bytes()[:2000])
+    with pytest.raises(CorruptWeights, match="2000 bytes"):
+        load_weights(small(), cut)
+    with pytest.raises(WeightsMismatch, match="shape"):
+        load_weights(CompactGenerator(4, width=8, blocks=(1, 1)), good)
+
+
+def test_weights_of_another_form_are_refused(tmp_path: Path) -> None:
+    path, net = tmp_path / "w.safetensors", small()
+    save_weights(net, path)
+    save_file(load_file(path), path, metadata={"form": "compact-1"})
+    with pytest.raises(WeightsMismatch, match="compact-1"):
+        load_weights(net, path)
+
+
+def test_weights_that_are_not_finite_leave_the_net_alone(tmp_path: Path) -> None:
+    path, net = tmp_path / "w.safetensors", small()
+    save_weights(net, path)
+    tensors = load_file(path)
+    tensors["colour.bias"][3] = float("nan")
+    save_file(tensors, path, metadata={"form": net.form})
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    with pytest.raises(BadWeights, match=r"colour\.bias"):
+        load_weights(net, path)
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
