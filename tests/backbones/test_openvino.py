@@ -27,7 +27,7 @@ def generator(map_channels: int = 3, *, anchored: bool = True) -> CompactGenerat
     net = CompactGenerator(map_channels, width=16, blocks=(1, 1, 1), anchored=anchored).eval()
     with torch.no_grad():
         for parameter in net.parameters():
-            parameter.add_(0.03 * torch.randn_like(parameter))
+            parameter.add_(0.01 * torch.randn_like(parameter))
     return net
 
 

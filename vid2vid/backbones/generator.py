@@ -28,8 +28,10 @@ DETAIL_CHANNELS = 8
 """Channels at full size before the last convolution."""
 MAX_OFFSET_PX = 8.0
 """How far the generator may move the reference to mend the alignment."""
-FORM = "compact-3"
+FORM = "compact-4"
 """Written into weights and checked on loading: changes whenever the same weights would mean another function."""
+CONTRAST = 4.0
+"""Maps are centred and spread by this on their way in, so that features start at unit scale."""
 MAX_HISTORY = 0.7
 """Largest share of the warped last output; below 1 so that errors fade within a few frames."""
 
@@ -82,6 +84,8 @@ class Trunk(nn.Module):
         self.down = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairs)
         self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairs)
         self.decoder = nn.ModuleList(ResidualBlock(a) for a in widths[:-1])
+        for convolution in (*self.down, *self.up):
+            _start(convolution, 0.5 if convolution in self.up else 1.0)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """`(B, width, h, w)` -> features of the same shape, and the deepest level's `(B, C, h', w')`."""
@@ -120,7 +124,6 @@ class CompactGenerator(nn.Module):
         self.stem_maps = nn.Conv2d(map_channels * folded, width, 3, padding=1)
         self.stem_reference = nn.Conv2d(4 * folded, width, 3, padding=1, bias=False)
         self.stem_history = nn.Conv2d(4 * folded, width, 3, padding=1, bias=False)
-        self.stem_texture = nn.Conv2d(OCTAVES * folded, width, 3, padding=1, bias=False)
         self.trunk = Trunk(width, blocks)
         self.colour = nn.Linear(width * 2 ** (len(blocks) - 1), 12)
         self.alignment = nn.Conv2d(width, 3, 3, padding=1)
@@ -129,6 +132,8 @@ class CompactGenerator(nn.Module):
         self._start_as_identity(folded)
 
     def _start_as_identity(self, folded: int) -> None:
+        for stem in (self.stem_maps, self.stem_reference, self.stem_history):
+            _start(stem, 1.0)
         with torch.no_grad():
             nn.init.zeros_(self.colour.weight)
             nn.init.zeros_(self.colour.bias)
@@ -170,7 +175,7 @@ class CompactGenerator(nn.Module):
 
     def parts(self, maps: Tensor, reference: Tensor | None, history: Tensor | None, texture: Tensor | None) -> Parts:
         """As `forward`, with what the picture is made of, for training."""
-        features, deepest = self.trunk(_active(self._stems(maps, reference, history, texture)))
+        features, deepest = self.trunk(_active(self._stems(maps, reference, history)))
         base = self._base(maps, reference, features, deepest)
         detail = _planar(self.detail(_active(unfold(self.unfold(features)))))
         clean = base + detail[:, :3] * torch.sigmoid(detail[:, 3:4] + 2.0)
@@ -184,15 +189,13 @@ class CompactGenerator(nn.Module):
             picture = torch.lerp(picture, history[:, :3], share)
         return Parts(picture, clean, amplitude)
 
-    def _stems(self, maps: Tensor, reference: Tensor | None, history: Tensor | None, texture: Tensor | None) -> Tensor:
+    def _stems(self, maps: Tensor, reference: Tensor | None, history: Tensor | None) -> Tensor:
         dtype = self.stem_maps.weight.dtype
-        features: Tensor = self.stem_maps(fold(maps.to(dtype)))
+        features: Tensor = self.stem_maps(fold(((maps - 0.5) * CONTRAST).to(dtype)))
         if reference is not None:
             features = features + self.stem_reference(fold(_weighted(reference).to(dtype)))
         if history is not None:
             features = features + self.stem_history(fold(_weighted(history).to(dtype)))
-        if texture is not None:
-            features = features + self.stem_texture(fold(texture.to(dtype)))
         return features
 
     def _base(self, maps: Tensor, reference: Tensor | None, features: Tensor, deepest: Tensor) -> Tensor:
@@ -215,6 +218,18 @@ class CompactGenerator(nn.Module):
         offset = torch.tanh(correction[:, :2]) * MAX_OFFSET_PX
         moved = sample_at(reference, offset)
         return moved[:, :3], moved[:, 3:4] * torch.sigmoid(correction[:, 2:3])
+
+
+def _start(convolution: nn.Module, gain: float) -> None:
+    """Keeps the scale of features from layer to layer: torch's own start lets them fade by a factor of ten on the way
+    down, and the deep levels then never learn.
+    """
+    assert isinstance(convolution, nn.Conv2d)
+    nn.init.kaiming_normal_(convolution.weight, 0.1)
+    with torch.no_grad():
+        convolution.weight.mul_(gain)
+        if convolution.bias is not None:
+            convolution.bias.zero_()
 
 
 def fold(picture: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vid2vid.backbones.generator import REDUCTION
+from vid2vid.backbones.texture import OCTAVES
 from vid2vid.errors import EngineUnavailable, InvalidOption
 
 if TYPE_CHECKING:
@@ -59,10 +60,9 @@ class OpenVinoGenerator:
         self._core = _core()
         self._settings = self._checked_settings(dtype, threads)
         self._net = net
-        self._channels = {
-            name: getattr(net, f"stem_{name}").in_channels // REDUCTION**2
-            for name in ("maps", "reference", "history", "texture")
-        }
+        stems = ("maps", "reference", "history")
+        self._channels = {name: getattr(net, f"stem_{name}").in_channels // REDUCTION**2 for name in stems}
+        self._channels["texture"] = OCTAVES
         self._zeros = {name: torch.zeros(1, self._channels[name], height, width) for name in ("history", "texture")}
         self._variants: dict[tuple[str, ...], Any] = {}
 

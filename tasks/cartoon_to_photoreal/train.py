@@ -1,0 +1,94 @@
+"""The recipe of the bundled weights: `python -m vid2vid_tasks.cartoon_to_photoreal.train --clips DIR --output DIR`.
+
+Live clips are cut into shots, photographs get a moving camera, both are cartoonised in random styles, and the compact
+generator learns the way back in closed loop. It runs the same on a CPU and a GPU, and continues where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from vid2vid.backbones.generator import CompactGenerator
+from vid2vid.backbones.weights import save_weights
+from vid2vid.conditions.motion import CutDetector
+from vid2vid.data.windows import ClipWindows
+from vid2vid.io import read_image
+from vid2vid.training import FitConfig, Window, fit
+
+from .pairs import PairStream, Shot, StreamConfig
+
+HELD_OUT: Final = ("single_face", "cup", "bikes:188-241", "cityCC0:117-189")
+"""Clips, or frames of clips, that training never sees: all figures of the model card are measured on them."""
+SHORT_SIDE: Final = 432
+LOSSES: Final = {"l1": 2.0, "gradient": 0.3, "perceptual": 2.0, "temporal": 1.0, "texture": 3.0}
+_CLIPS: Final = (".mp4", ".mov", ".mkv", ".mpg", ".webm", ".avi")
+_PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp")
+_LEAST_FRAMES: Final = 16
+_PHOTOGRAPH_ROWS: Final = 1080
+
+
+def live_shots(folder: Path) -> Iterator[Shot]:
+    """Shots of all clips in a folder, without what is held out and without drawn clips (`bigbuckbunny`)."""
+    for path in sorted(folder.iterdir()):
+        held = [name.partition(":")[2] for name in HELD_OUT if name.partition(":")[0] == path.stem]
+        if path.suffix.lower() not in _CLIPS or "" in held or path.stem == "bigbuckbunny":
+            continue
+        clip = ClipWindows(path, short_side=SHORT_SIDE)
+        frames = clip.read(0, len(clip))
+        for start, stop in _shots(frames, held):
+            yield Shot(f"{path.stem}:{start}", frames[start:stop])
+
+
+def _shots(frames: np.ndarray, held: Sequence[str]) -> Iterator[tuple[int, int]]:
+    detector = CutDetector()
+    cuts = [number for number, frame in enumerate(frames) if detector(frame)]
+    kept_out = [tuple(int(end) for end in span.split("-")) for span in held]
+    for start, stop in zip((0, *cuts), (*cuts, len(frames)), strict=True):
+        overlaps = any(start <= last and first < stop for first, last in kept_out)
+        if stop - start >= _LEAST_FRAMES and not overlaps:
+            yield start, stop
+
+
+def photographs(folder: Path) -> Iterator[Shot]:
+    """All pictures in a folder, at most 1080 rows each."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in _PICTURES:
+            picture = read_image(path)
+            shrink = min(1.0, _PHOTOGRAPH_ROWS / min(picture.shape[:2]))
+            size = (round(picture.shape[1] * shrink), round(picture.shape[0] * shrink))
+            yield Shot(path.stem, read_image(path, size=size)[None])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Trains from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=Path, required=True, help="folder of live clips")
+    parser.add_argument("--photographs", type=Path, help="folder of photographs")
+    parser.add_argument("--output", type=Path, required=True, help="folder for checkpoints and weights")
+    parser.add_argument("--steps", type=int, default=6500)
+    parser.add_argument("--slots", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of the trainer; loading takes another")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(given.threads)
+    torch.manual_seed(given.seed)
+    shots = [*live_shots(given.clips), *(photographs(given.photographs) if given.photographs else ())]
+    stream = PairStream(shots, StreamConfig(slots=given.slots, seed=given.seed))
+    loader: DataLoader[Window] = DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=8)
+    net = CompactGenerator(3)
+    config = FitConfig(steps=given.steps, learning_rate=4e-4, losses=LOSSES, seed=given.seed)
+    fit(net, loader, config, given.output)
+    save_weights(net, given.output / "bundle.safetensors")
+
+
+if __name__ == "__main__":
+    main()
