@@ -177,7 +177,7 @@ class _Fit:
             loop.output, loop.target = output.detach().clamp(0.0, 1.0), window.target[:, t]
         if not torch.isfinite(total):
             raise NonFiniteOutput(
-                f"The training loss became {float(total)} at step {self.step}; the last checkpoint is kept."
+                f"The training loss became {float(total.detach())} at step {self.step}; the last checkpoint is kept."
             )
         self.optimiser.zero_grad(set_to_none=True)
         self.accelerator.backward(total)

@@ -28,8 +28,10 @@ DETAIL_CHANNELS = 8
 """Channels at full size before the last convolution."""
 MAX_OFFSET_PX = 8.0
 """How far the generator may move the reference to mend the alignment."""
-FORM = "compact-4"
+FORM = "compact-5"
 """Written into weights and checked on loading: changes whenever the same weights would mean another function."""
+COLOUR_GAIN = 0.05
+"""Slows the global colours down: all deep channels move them at once, and at full rate they made training run away."""
 CONTRAST = 4.0
 """Maps are centred and spread by this on their way in, so that features start at unit scale."""
 MAX_HISTORY = 0.7
@@ -202,7 +204,7 @@ class CompactGenerator(nn.Module):
         """What the residual is added to: the source in the learned colours, under the aligned reference."""
         base = None
         if self.anchored:
-            matrix = self.colour(deepest.mean((2, 3))).float().view(-1, 3, 4)
+            matrix = COLOUR_GAIN * self.colour(deepest.mean((2, 3))).float().view(-1, 3, 4)
             source = _planar(maps[:, :3])
             change = torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], source.flatten(2))
             base = source + change.view_as(source)

@@ -1,0 +1,74 @@
+"""The stream of training pairs: repeatable, continuous within a slot, and aligned where it says so."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import cv2
+import numpy as np
+import torch
+from vid2vid_tasks.cartoon_to_photoreal.pairs import PairStream, Shot, StreamConfig
+
+from vid2vid.backbones.generator import sample_at
+from vid2vid.training import Window
+
+CROP = 64
+
+
+def textured(rows: int, columns: int, seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).integers(0, 255, (rows // 4, columns // 4, 3), np.uint8)
+    return cv2.resize(noise, (columns, rows), interpolation=cv2.INTER_CUBIC)
+
+
+def shots() -> list[Shot]:
+    canvas = textured(120, 260, 0)
+    pan = np.stack([canvas[:, 2 * t : 2 * t + 160] for t in range(40)])
+    return [Shot("pan", pan), Shot("photograph", textured(240, 320, 1)[None])]
+
+
+def first(count: int, **settings: float) -> list[Window]:
+    config = StreamConfig(slots=2, crop=CROP, **settings)  # type: ignore[arg-type]
+    return list(islice(PairStream(shots(), config), count))
+
+
+def test_shapes_and_ranges() -> None:
+    window = first(1)[0]
+    assert window.maps.shape == window.target.shape == (2, 2, 3, CROP, CROP)
+    assert window.reference.shape == (2, 2, 4, CROP, CROP)
+    assert window.flow.shape == (2, 2, 2, CROP, CROP) and window.trust.shape == (2, 2, 1, CROP, CROP)
+    assert float(window.maps.min()) >= 0.0 and float(window.maps.max()) <= 1.0
+
+
+def test_it_repeats_and_follows_its_seed() -> None:
+    for one, two in zip(first(3), first(3), strict=True):
+        assert torch.equal(one.maps, two.maps) and torch.equal(one.reference, two.reference)
+    assert not torch.equal(first(1)[0].maps, first(1, seed=1)[0].maps)
+
+
+def test_cartoons_differ_from_what_was_filmed() -> None:
+    differences = [(window.maps - window.target).abs().mean() for window in first(4, references=0.0)]
+    assert all(0.005 < float(difference) < 0.3 for difference in differences)
+
+
+def test_the_first_frame_of_an_episode_has_no_past_and_others_have() -> None:
+    windows = first(2, references=0.0)
+    assert not windows[0].trust[:, 0].any()
+    assert float(windows[0].trust[:, 1].mean()) > 0.3
+    assert float(windows[1].trust[:, 0].mean()) > 0.3
+
+
+def test_flow_explains_the_next_cartoon() -> None:
+    window = first(1, references=0.0)[0]
+    moved = sample_at(window.maps[:, 0], window.flow[:, 1])
+    weight = window.trust[:, 1]
+    explained = ((moved - window.maps[:, 1]).abs() * weight).sum() / (3 * weight.sum())
+    assert float(explained) < 0.03
+
+
+def test_key_frames_come_aligned() -> None:
+    for window in first(4, references=1.0):
+        valid = window.reference[:, :, 3:]
+        error = ((window.reference[:, :, :3] - window.target).abs() * valid).sum() / (3 * valid.sum() + 1e-6)
+        assert float(valid.mean()) > 0.2
+        assert float(error) < 0.06
+    assert not first(1, references=0.0)[0].reference.any()
