@@ -40,10 +40,10 @@ class FitConfig:
     learning_rate: float = 4e-4
     """1e-3 made the closed loop run away after 300 steps."""
     warmup_steps: int = 200
-    ema_decay: float = 0.999
+    ema_decay: float = 0.998
     """Decay of the running mean of the weights that is kept in the end."""
     clip_norm: float = 1.0
-    perceptual_crop: int = 96
+    perceptual_crop: int = 64
     """Side of the random square that the perceptual loss looks at, on one random frame of half the slots, since looking
     at all would cost several times the generator. It joins every step, else clipping would weigh it down."""
     precision: str = "bf16"

@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--photographs", type=Path, help="folder of photographs")
     parser.add_argument("--output", type=Path, required=True, help="folder for checkpoints and weights")
     parser.add_argument("--steps", type=int, default=6500)
-    parser.add_argument("--slots", type=int, default=4)
+    parser.add_argument("--slots", type=int, default=8)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of the trainer; loading takes another")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
