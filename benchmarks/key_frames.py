@@ -1,4 +1,4 @@
-"""Key frames on held-out shots: a cartoonised live clip, its live frames as key frames, against the untouched live clip.
+"""Key frames on held-out shots: cartoonised live clips, two of their live frames given back as key frames.
 
 python -m benchmarks.key_frames --clips CLIPS
 """
