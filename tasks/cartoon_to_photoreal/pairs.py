@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from vid2vid.types import Picture
 
 MEAN_WINDOWS: Final = 2.5
-"""Mean length of an episode in windows. Longer ones (8) fill the batch with near copies of a few crops: in 15,000 steps
-the generator learned nothing but colours."""
+"""Mean length of an episode in windows. Longer ones (8 were tried) fill the batch with near copies of a few crops."""
 
 
 @dataclass(frozen=True, slots=True)
