@@ -51,7 +51,8 @@ class TextureLoss(nn.Module):
 
     A deterministic net cannot know where the grains lie, only how strong they are: so the local deviation of what the
     clean picture lacks is compared with what noise of the predicted amplitudes has, in three bands of differences of
-    Gaussians. A loss on the noisy picture itself has the same minimum but so much variance that amplitudes stay flat.
+    Gaussians. It is meant to make amplitudes follow the place; in the training so far they stayed almost the same
+    everywhere.
 
     Args:
         tile: the noise that amplitudes scale, `(OCTAVES, N, N)` of unit deviation.

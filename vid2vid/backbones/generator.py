@@ -31,7 +31,8 @@ MAX_OFFSET_PX = 8.0
 FORM = "compact-5"
 """Written into weights and checked on loading: changes whenever the same weights would mean another function."""
 COLOUR_GAIN = 0.05
-"""Slows the global colours down: all deep channels move them at once, and at full rate they made training run away."""
+"""Slows the global colours down, since all deep channels move them at once. Brought in together with other changes:
+what it does alone was not measured."""
 CONTRAST = 4.0
 """Maps are centred and spread by this on their way in, so that features start at unit scale."""
 MAX_HISTORY = 0.7
@@ -223,8 +224,8 @@ class CompactGenerator(nn.Module):
 
 
 def _start(convolution: nn.Module, gain: float) -> None:
-    """Keeps the scale of features from layer to layer: torch's own start lets them fade by a factor of ten on the way
-    down, and the deep levels then never learn.
+    """Keeps the scale of features from layer to layer. With torch's own start their deviation fell from 0.22 to 0.03
+    over three levels, and was lower still after 1,300 steps.
     """
     assert isinstance(convolution, nn.Conv2d)
     nn.init.kaiming_normal_(convolution.weight, 0.1)
@@ -255,7 +256,7 @@ def unfold(features: Tensor) -> Tensor:
 
 
 def _active(features: Tensor) -> Tensor:
-    """Leaky, since with plain rectifiers the eight detail channels died within minutes and only the colours learned."""
+    """Leaky: with plain rectifiers the amplitudes came out the same at every pixel, as if detail channels had died."""
     return F.leaky_relu(features, 0.1)
 
 
