@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
-from vid2vid_tasks.cartoon_to_photoreal.cartoon_style import CartoonStyle, sample_style
-from vid2vid_tasks.cartoon_to_photoreal.smoothing import flatten
+
+from .cartoon_style import CartoonStyle, sample_style
+from .smoothing import flatten
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
-from vid2vid_tasks.cartoon_to_photoreal.finish_statistics import (
+
+from vid2vid.errors import InvalidOption
+
+from .finish_statistics import (
     LIVE_CRISPNESS,
     FinishStatistics,
     colour_transport,
     measure_statistics,
     tone_curve,
 )
-from vid2vid_tasks.cartoon_to_photoreal.grain import add_grain, grain_sharpness
-
-from vid2vid.errors import InvalidOption
+from .grain import add_grain, grain_sharpness
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

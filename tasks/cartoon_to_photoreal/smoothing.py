@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
-    from vid2vid_tasks.cartoon_to_photoreal.cartoon_style import Smoothing
+
+    from .cartoon_style import Smoothing
 
     Picture = NDArray[np.uint8]
     Plane = NDArray[np.float32]
