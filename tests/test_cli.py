@@ -20,6 +20,7 @@ from vid2vid.errors import OutOfMemory
 from vid2vid.io import probe
 
 TASK = ("--task", "cartoon_to_photoreal")
+SAMPLE = Path(vid2vid.__file__).parent / "samples" / "meadow.mp4"
 Output = pytest.CaptureFixture[str]
 
 
@@ -36,7 +37,7 @@ def fails(capsys: Output, *words: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("words", "code", "start", "part"),
     [
-        (("translat", "a.mp4"), 2, "error[usage]: ", "Did you mean 'translate'?"),
+        (("translat", "a.mp4"), 2, "error[usage]: ", "Did you mean 'translate', 'train'?"),
         (("translate", "a.mp4"), 2, "error[usage]: ", "--task"),
         (("translate", *TASK), 2, "error[usage]: ", "argument"),
         (("translate", "a.mp4", *TASK, "--sise", "3"), 2, "error[usage]: ", "--size"),
@@ -53,8 +54,19 @@ def fails(capsys: Output, *words: str) -> tuple[int, str]:
         (("translate", "a.mp4", *TASK, "--option", "finish=oil"), 2, "error[invalid_option]: ", "auto, none, subtle"),
         (("translate", "a.mp4", "--task", "cartoon_to_fotoreal"), 2, "error[unknown_task]: ",
          "Did you mean 'cartoon_to_photoreal'?"),
+        (("translate", str(SAMPLE), *TASK, "--stems", "s"), 2, "error[invalid_option]: ", "audio='auto'"),
+        (("translate", str(SAMPLE), *TASK, "--audio", "effects", "--events", "no.json"), 2, "error[invalid_option]: ",
+         "no.json"),
         (("translate", "no such file.mp4", *TASK), 3, "error[input_not_found]: ", "no such file.mp4"),
         (("estimate", "no such file.mp4", *TASK), 3, "error[input_not_found]: ", "no such file.mp4"),
+        (("translate", "a.mp4", "--task", "no/such/bundle"), 3, "error[input_not_found]: ", "no/such/bundle"),
+        (("train",), 2, "error[usage]: ", "argument"),
+        (("train", "no such folder"), 3, "error[input_not_found]: ", "no such folder"),
+        (("train", "no such folder", "--preset", "slow"), 2, "error[invalid_option]: ", "fast, default, fine"),
+        (("train", "no such folder", "--minutes", "0"), 2, "error[invalid_option]: ", "minutes=0.0"),
+        (("train", "no such folder", "--steps", "0"), 2, "error[invalid_option]: ", "at least 1"),
+        (("train", "no such folder", "--size", "16"), 2, "error[invalid_option]: ", "at least 64"),
+        (("train", "no such folder", "--task", "pared"), 2, "error[unknown_task]: ", "Did you mean 'paired'?"),
         (("evaluate", "no such file.mp4"), 3, "error[input_not_found]: ", "no such file.mp4"),
     ],
 )  # fmt: skip

@@ -10,8 +10,9 @@ from urllib.parse import unquote
 import pytest
 
 from vid2vid import demo
-from vid2vid.errors import OutputNotWritable
+from vid2vid.errors import OutputNotWritable, UnknownTask
 from vid2vid.io import probe
+from vid2vid.registry import list_tasks
 from vid2vid.report import Entry, demo_page
 from vid2vid.samples import FOLDER, Sample, load_samples
 
@@ -81,6 +82,19 @@ def test_the_demo_renders_and_every_link_leads_to_a_clip(
     assert probe(tmp_path / "out" / "tiny_cartoon_to_photoreal.compare.mp4").width == 192
     assert "made here" in page and "<dt>frames</dt><dd>12</dd>" in page
     demo.render_demo(tmp_path / "out")
+
+
+def test_a_task_that_brings_no_weights_is_left_out(
+    square_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`paired` shows what its user painted: with nothing painted there is nothing to show."""
+    tasks = {task.name: task for task in list_tasks()}
+    assert not tasks["paired"].bundled and tasks["cartoon_to_photoreal"].bundled
+    sample = Sample("tiny", square_clip, "A square", ("paired",), "tests", "MIT", "made here")
+    monkeypatch.setattr(demo, "load_samples", lambda: (sample,))
+    with pytest.raises(UnknownTask, match="comes with weights"):
+        demo.render_demo(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:

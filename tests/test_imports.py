@@ -11,7 +11,7 @@ import pytest
 
 HEAVY = {
     "torch", "torchvision", "numpy", "scipy", "cv2", "av", "decord", "kornia", "accelerate", "lpips", "diffusers",
-    "transformers", "safetensors", "openvino", "stlpips_pytorch",
+    "transformers", "safetensors", "openvino", "stlpips_pytorch", "pyloudnorm",
 }  # fmt: skip
 MODEL = HEAVY - {"numpy", "cv2", "av"}
 
@@ -34,8 +34,10 @@ def loaded_by(statement: str, folder: Path) -> set[str]:
         "import vid2vid",
         "import vid2vid; vid2vid.Task, vid2vid.Conditions, vid2vid.BackboneConfig, vid2vid.UnknownTask",
         "import vid2vid; assert vid2vid.list_tasks()",
+        "import vid2vid; vid2vid.TrainConfig, vid2vid.KeyPair, vid2vid.InvalidExamples, vid2vid.NewerFormat",
         "from vid2vid.__main__ import main; assert main(['--help']) == 0",
         "from vid2vid.__main__ import main; assert main(['translate', '--help']) == 0",
+        "from vid2vid.__main__ import main; assert main(['train', '--help']) == 0",
         "from vid2vid.__main__ import main; assert main(['tasks']) == 0",
         "from vid2vid.__main__ import main; assert main(['tasks', '--json']) == 0",
     ],
@@ -44,7 +46,8 @@ def test_nothing_heavy_is_loaded(statement: str, tmp_path: Path) -> None:
     assert loaded_by(statement, tmp_path) & HEAVY == set()
 
 
-def test_translate_is_found_without_a_model_library(tmp_path: Path) -> None:
-    found = loaded_by("import vid2vid; vid2vid.translate", tmp_path)
+@pytest.mark.parametrize("name", ["translate", "train", "load_bundle", "Trained", "Bundle"])
+def test_a_public_name_is_found_without_a_model_library(name: str, tmp_path: Path) -> None:
+    found = loaded_by(f"import vid2vid; vid2vid.{name}", tmp_path)
     assert found & MODEL == set()
-    assert "av" in found, "the probe works: it sees what is loaded"
+    assert "av" in found or name in ("Trained", "Bundle", "load_bundle"), "the probe works: it sees what is loaded"

@@ -10,8 +10,17 @@ import torch
 import torch.nn.functional as F
 
 from vid2vid import losses
+from vid2vid.backbones.generator import closed
 from vid2vid.errors import EngineUnavailable
-from vid2vid.losses import BlurDown, HighPassDiscriminator, Network, ShiftTolerantLPIPS, gradient_loss
+from vid2vid.losses import (
+    BlurDown,
+    HighPassDiscriminator,
+    Network,
+    ShiftTolerantLPIPS,
+    closing_loss,
+    gradient_loss,
+    grid_loss,
+)
 
 
 @pytest.fixture
@@ -101,3 +110,63 @@ def test_discriminator_sees_texture_not_colour() -> None:
     assert scores.shape == (1, 1, 8, 8)
     torch.testing.assert_close(shifted, scores, atol=1e-4, rtol=0.0)
     assert (rough - scores).abs().max() > 1e-3
+
+
+def test_grid_loss_sees_what_repeats_with_the_block() -> None:
+    """A print that repeats every four pixels costs its variance; noise, a shift of all, and other periods hardly do."""
+    torch.manual_seed(0)
+    target = torch.rand(2, 3, 96, 96)
+    stamp = 0.2 * torch.rand(1, 3, 4, 4)
+    printed = target + stamp.repeat(1, 1, 24, 24)
+    wanted = float(stamp.var((2, 3), unbiased=False).mean())
+    assert float(grid_loss(printed, target)) == pytest.approx(wanted, rel=1e-3)
+    assert float(grid_loss(target + 0.3, target)) < 1e-9
+    noise = torch.randn(2, 3, 96, 96) * stamp.std()
+    assert float(grid_loss(target + noise, target)) < 0.06 * wanted
+    other = target + F.interpolate(stamp, (5, 5)).repeat(1, 1, 20, 20)[..., :96, :96]
+    assert float(grid_loss(other, target)) < 0.2 * wanted
+    halves = stamp[..., :2, :2].repeat(1, 1, 48, 48)
+    wanted = float(stamp[..., :2, :2].var((2, 3), unbiased=False).mean())
+    assert float(grid_loss(target + halves, target, period=2)) == pytest.approx(wanted, rel=1e-3)
+
+
+def lined() -> tuple[torch.Tensor, torch.Tensor]:
+    """A flat picture with a dark line across the middle, and the same without it."""
+    torch.manual_seed(2)
+    flat = F.interpolate(torch.rand(1, 3, 4, 4), size=(64, 64), mode="bicubic") * 0.2 + 0.5
+    source = flat.clone()
+    source[..., 31:34, :] = 0.1
+    return source, flat
+
+
+def slopes(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """How the loss wants the logits to move, `(64,)` rows; the closings are the true one and one that is no use."""
+    logits = torch.zeros(1, 2, 64, 64, requires_grad=True)
+    closing_loss(logits, source, [closed(source, 5), source], target).backward()
+    assert logits.grad is not None
+    assert not logits.grad[:, 1].any(), "where closing changes nothing nothing is learned"
+    return -logits.grad[0, 0].mean(1) * logits.numel()
+
+
+def test_closing_loss_opens_where_the_target_has_no_line_and_shuts_where_it_has() -> None:
+    source, flat = lined()
+    gone, kept = slopes(source, flat), slopes(source, source)
+    assert float(gone[31:34].min()) > 0.05 and float(kept[31:34].max()) < -0.05
+    assert float(gone[:10].abs().max()) < 0.02
+
+
+def test_closing_loss_does_not_count_a_change_of_colours() -> None:
+    source, flat = lined()
+    torch.testing.assert_close(slopes(source, flat + 0.2), slopes(source, flat), atol=1e-4, rtol=0.0)
+
+
+def test_closing_loss_weighs_coarse_logits_by_area() -> None:
+    source, flat = lined()
+    logits = torch.zeros(1, 1, 16, 16, requires_grad=True)
+    closing_loss(logits, source, [closed(source, 5)], flat).backward()
+    assert logits.grad is not None
+    rows = -logits.grad[0, 0].mean(1)
+    assert set(rows.topk(2).indices.tolist()) == {7, 8}
+    assert float(closing_loss(torch.full((1, 1, 16, 16), 8.0), source, [closed(source, 5)], flat)) < 0.1 * float(
+        closing_loss(torch.full((1, 1, 16, 16), -8.0), source, [closed(source, 5)], flat)
+    )

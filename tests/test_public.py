@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 
 import pytest
@@ -9,10 +10,10 @@ import pytest
 import vid2vid
 from vid2vid import errors
 
-FUNCTIONS = {"translate", "evaluate", "estimate", "list_tasks"}
+FUNCTIONS = {"translate", "train", "load_bundle", "evaluate", "estimate", "list_tasks"}
 CLASSES = {
     "Task", "NoOptions", "Translation", "TaskInfo", "Estimate", "Metrics", "VideoInfo", "Frame", "Chunk", "Motion",
-    "Conditions", "Event", "Request", "BackboneConfig", "RenderConfig",
+    "Conditions", "Event", "Request", "BackboneConfig", "RenderConfig", "TrainConfig", "Trained", "Bundle", "KeyPair",
 }  # fmt: skip
 ERRORS = {
     "Vid2VidError", "UsageError", "UnknownTask", "InvalidOption", "ReferenceRequired", "ReferenceMismatch",
@@ -21,6 +22,7 @@ ERRORS = {
     "TooLarge", "BadTimebase", "InvalidFrames", "ModelError", "BrokenPlugin", "DuplicateTask", "EngineUnavailable",
     "BadWeights", "WeightsMismatch", "CorruptWeights", "UnsafeFormat", "NonFiniteOutput", "ResourceError",
     "OutputNotWritable", "OutputBusy", "OutputDiskFull", "OutOfMemory", "PolicyError", "ConsentRequired",
+    "InvalidExamples", "InvalidBundle", "NewerFormat", "CorruptCheckpoint",
 }  # fmt: skip
 
 
@@ -48,8 +50,8 @@ def test_every_error_is_public_and_has_a_code_of_its_own() -> None:
 
 
 def test_a_name_that_is_not_there_raises_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'train'"):
-        vid2vid.train  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'teach'"):
+        vid2vid.teach  # type: ignore[attr-defined]  # noqa: B018
     with pytest.raises(ImportError):
         from vid2vid import nothing_of_this_name  # type: ignore[attr-defined]  # noqa: F401
 
@@ -58,6 +60,15 @@ def test_translate_takes_the_documented_words() -> None:
     words = list(inspect.signature(vid2vid.translate).parameters)
     assert words == [
         "video", "task", "output", "reference", "prompt", "backbone", "audio", "consent", "size", "device", "dtype",
-        "engine", "seed", "strength", "fps", "overwrite", "resume", "strict", "progress", "options",
+        "engine", "seed", "strength", "fps", "events", "stems", "overwrite", "resume", "strict", "progress", "options",
     ]  # fmt: skip
     assert inspect.signature(vid2vid.evaluate).return_annotation == "Metrics"
+
+
+def test_train_takes_the_documented_words() -> None:
+    words = list(inspect.signature(vid2vid.train).parameters)
+    assert words == ["examples", "task", "output", "clip", "minutes", "steps", "resume", "config"]
+    document = inspect.getdoc(vid2vid.train)
+    assert document is not None
+    for field in dataclasses.fields(vid2vid.TrainConfig):
+        assert f"{field.name}" in document, field.name

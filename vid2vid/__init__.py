@@ -1,8 +1,8 @@
 """vid2vid: video-to-video translation in Python.
 
-`translate()` renders a video with a task, `list_tasks()` tells which tasks are installed, `evaluate()` measures a
-result and `estimate()` says how long a film would take. Everything public is named here and loaded when first used, so
-that `import vid2vid` costs next to nothing.
+`translate()` renders a video with a task, `train()` teaches one from examples, `list_tasks()` tells which tasks are
+installed, `evaluate()` measures a result and `estimate()` says how long a film would take. Everything public is named
+here and loaded when first used, so that `import vid2vid` costs next to nothing.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vid2vid.api import estimate, evaluate, translate
-    from vid2vid.config import BackboneConfig, RenderConfig
+    from vid2vid.api import estimate, evaluate, train, translate
+    from vid2vid.bundle import Bundle, load_bundle
+    from vid2vid.config import BackboneConfig, RenderConfig, TrainConfig
     from vid2vid.errors import (
         BadTimebase,
         BadWeights,
         BrokenPlugin,
         ConsentRequired,
+        CorruptCheckpoint,
         CorruptInput,
         CorruptWeights,
         DuplicateTask,
@@ -25,9 +27,12 @@ if TYPE_CHECKING:
         EngineUnavailable,
         InputError,
         InputNotFound,
+        InvalidBundle,
+        InvalidExamples,
         InvalidFrames,
         InvalidOption,
         ModelError,
+        NewerFormat,
         NoDecodableFrames,
         NonFiniteOutput,
         NotAVideo,
@@ -55,6 +60,7 @@ if TYPE_CHECKING:
     )
     from vid2vid.registry import list_tasks
     from vid2vid.task import NoOptions, Task
+    from vid2vid.trained import Trained
     from vid2vid.translation import Translation
     from vid2vid.types import (
         Chunk,
@@ -62,6 +68,7 @@ if TYPE_CHECKING:
         Estimate,
         Event,
         Frame,
+        KeyPair,
         Metrics,
         Motion,
         Request,
@@ -73,12 +80,17 @@ __version__ = "0.1.0"
 
 __all__ = [
     "translate",
+    "train",
+    "load_bundle",
     "evaluate",
     "estimate",
     "list_tasks",
     "Task",
     "NoOptions",
     "Translation",
+    "Trained",
+    "Bundle",
+    "KeyPair",
     "TaskInfo",
     "Estimate",
     "Metrics",
@@ -91,6 +103,7 @@ __all__ = [
     "Request",
     "BackboneConfig",
     "RenderConfig",
+    "TrainConfig",
     "Vid2VidError",
     "UsageError",
     "UnknownTask",
@@ -113,6 +126,7 @@ __all__ = [
     "TooLarge",
     "BadTimebase",
     "InvalidFrames",
+    "InvalidExamples",
     "ModelError",
     "BrokenPlugin",
     "DuplicateTask",
@@ -121,6 +135,9 @@ __all__ = [
     "WeightsMismatch",
     "CorruptWeights",
     "UnsafeFormat",
+    "InvalidBundle",
+    "NewerFormat",
+    "CorruptCheckpoint",
     "NonFiniteOutput",
     "ResourceError",
     "OutputNotWritable",
@@ -133,10 +150,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "vid2vid.api": ("translate", "evaluate", "estimate"),
-    "vid2vid.config": ("BackboneConfig", "RenderConfig"),
+    "vid2vid.api": ("translate", "train", "evaluate", "estimate"),
+    "vid2vid.bundle": ("Bundle", "load_bundle"),
+    "vid2vid.config": ("BackboneConfig", "RenderConfig", "TrainConfig"),
     "vid2vid.registry": ("list_tasks",),
     "vid2vid.task": ("NoOptions", "Task"),
+    "vid2vid.trained": ("Trained",),
     "vid2vid.translation": ("Translation",),
     "vid2vid.types": (
         "Chunk",
@@ -144,6 +163,7 @@ _HOMES = {
         "Estimate",
         "Event",
         "Frame",
+        "KeyPair",
         "Metrics",
         "Motion",
         "Request",

@@ -1,4 +1,4 @@
-"""The command line: `vid2vid translate | tasks | evaluate | estimate | doctor | demo`.
+"""The command line: `vid2vid translate | train | tasks | evaluate | estimate | doctor | demo`.
 
 A command returns an `Answer` and prints nothing; `main` shows it, or its JSON, or the error in one line. Model
 libraries load inside the commands that need them.
@@ -14,9 +14,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +24,8 @@ from rich.table import Table
 from rich.text import Text
 
 import vid2vid
-from vid2vid.errors import InvalidOption, UsageError, Vid2VidError
+from vid2vid.answers import Answer, any_word, facts, frame_rate, options
+from vid2vid.errors import UsageError, Vid2VidError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -43,14 +42,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-TaskName = Annotated[str, typer.Option("--task", "-t", help="Name of an installed task; see `vid2vid tasks`.")]
+TaskName = Annotated[
+    str, typer.Option("--task", "-t", help="Name of an installed task (see `vid2vid tasks`) or path of a bundle.")
+]
 References = Annotated[
     list[Path] | None, typer.Option("--reference", help="Picture or folder of what it should look like; repeat.")
 ]
 Pairs = Annotated[list[str] | None, typer.Option("--option", help="key=value, one of the task's own options; repeat.")]
 Prompt = Annotated[str | None, typer.Option(help="Text, for backbones that take it.")]
 BackboneName = Annotated[str | None, typer.Option("--backbone", help="Another generator than the task's own.")]
-Audio = Annotated[str, typer.Option(help="auto, keep or none; effects or mix for tasks that make sound.")]
+Audio = Annotated[str, typer.Option(help="auto, keep or none; effects or mix for tasks that see what happens.")]
+Events = Annotated[Path | None, typer.Option("--events", help="Edited list of events (JSON) to be heard instead.")]
+Stems = Annotated[Path | None, typer.Option("--stems", help="Folder for one WAV of each kind of event.")]
 Consent = Annotated[str | None, typer.Option(help="self, licensed, synthetic or public-domain, if a person is shown.")]
 Size = Annotated[int | None, typer.Option(help="Working size of the short side, in pixels.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.")]
@@ -62,17 +65,6 @@ Rate = Annotated[str | None, typer.Option("--fps", help="Frames a second to read
 Strict = Annotated[bool, typer.Option("--strict", help="Treat damage to the input as an error.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a command has to say."""
-
-    values: Mapping[str, object]
-    """For `--json`."""
-    text: RenderableType
-    """For people."""
-    exit_code: int = 0
 
 
 @app.callback(invoke_without_command=True)
@@ -104,6 +96,8 @@ def translate(
     seed: Seed = 0,
     strength: Strength = 1.0,
     fps: Rate = None,
+    events: Events = None,
+    stems: Stems = None,
     option: Pairs = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that is there.")] = False,
     strict: Strict = False,
@@ -119,20 +113,67 @@ def translate(
         reference=reference or None,
         prompt=prompt,
         backbone=backbone,
-        audio=_any(audio),
+        audio=any_word(audio),
         consent=consent,
         size=size,
         device=device,
-        dtype=_any(dtype),
+        dtype=any_word(dtype),
         engine=engine,
         seed=seed,
         strength=strength,
-        fps=_rate(fps),
+        fps=frame_rate(fps),
+        events=events,
+        stems=stems,
         overwrite=overwrite,
         strict=strict,
-        **_options(option),
+        **options(option, vid2vid.translate),
     )
     return _rendered(made, _beside(made) if compare else None)
+
+
+@app.command()
+def train(
+    examples: Annotated[list[Path], typer.Argument(help="Folder or files to learn from; see `vid2vid.train`.")],
+    task: Annotated[str, typer.Option("--task", "-t", help="The task to teach; paired learns any look.")] = "paired",
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the bundle.")] = Path("bundles/my_look"),
+    clip: Annotated[Path | None, typer.Option(help="The clip that painted key frames belong to.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Time to train.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
+    preset: Annotated[str, typer.Option(help="fast, default or fine.")] = "default",
+    size: Annotated[int | None, typer.Option(help="Short side at which examples are looked at.")] = None,
+    device: Device = None,
+    seed: Seed = 0,
+    start: Annotated[str, typer.Option(help="trunk, scratch, or a file of weights to start from.")] = "trunk",
+    patience: Annotated[float | None, typer.Option(help="Minutes without a better score after which to stop.")] = None,
+    tracker: Annotated[bool, typer.Option("--tracker", help="Write scalars for TensorBoard.")] = False,
+    resume: Annotated[bool, typer.Option("--resume/--fresh", help="Go on from an interrupted training.")] = True,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Let one faulty example stop everything.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> Answer:
+    """Teaches a task from examples and writes a bundle, which `translate --task BUNDLE` renders."""
+    made = vid2vid.train(
+        examples[0] if len(examples) == 1 else examples,
+        task,
+        output,
+        clip,
+        minutes,
+        steps,
+        resume,
+        preset=any_word(preset),
+        size=size,
+        device=device,
+        seed=seed,
+        start=start,
+        patience_minutes=patience,
+        tracker=tracker,
+        overwrite=overwrite,
+        strict=strict,
+    )
+    values = {"bundle": str(made.path), "steps": made.steps, "seconds": made.seconds, "metrics": dict(made.metrics)}
+    shown = facts({"bundle": str(made.path), "steps": made.steps, "seconds": made.seconds, **made.metrics})
+    return Answer(values, Group(shown, Text(f"Render with: vid2vid translate VIDEO --task {made.path}")))
 
 
 @app.command()
@@ -162,7 +203,7 @@ def evaluate(
 ) -> Answer:
     """Measures a rendered video: temporal stability, sharpness, motion, distance to a target."""
     values = dataclasses.asdict(vid2vid.evaluate(output, source=source, target=target, reference=reference))
-    return Answer(values, _facts(values))
+    return Answer(values, facts(values))
 
 
 @app.command()
@@ -193,13 +234,13 @@ def estimate(
             consent=consent,
             size=size,
             device=device,
-            dtype=_any(dtype),
+            dtype=any_word(dtype),
             engine=engine,
-            fps=_rate(fps),
-            **_options(option),
+            fps=frame_rate(fps),
+            **options(option, vid2vid.translate),
         )
     )
-    return Answer(values, _facts(values))
+    return Answer(values, facts(values))
 
 
 @app.command()
@@ -325,40 +366,6 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _any(word: str | None) -> Any:
-    """A word whose allowed values `translate` checks, with a better message than a parser's."""
-    return word
-
-
-def _rate(text: str | None) -> Fraction | None:
-    try:
-        return None if text is None else Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise InvalidOption(f"fps={text!r}: a number such as 25, 23.976 or 30000/1001 is needed.") from None
-
-
-def _options(pairs: Sequence[str] | None) -> dict[str, Any]:
-    """Reads `key=value` words; the registry turns the values into their types."""
-    found: dict[str, str] = {}
-    for pair in pairs or ():
-        key, equals, value = pair.partition("=")
-        key = key.strip().replace("-", "_")
-        if not equals or not key.isidentifier():
-            raise InvalidOption(f"--option {pair!r}: key=value is needed, such as --option grain=0.5.")
-        if key in found:
-            raise InvalidOption(f"--option {key} is given twice.")
-        if key in _own_parameters():
-            raise InvalidOption(f"--option {key}: this is no option of a task; say --{key.replace('_', '-')} {value}.")
-        found[key] = value
-    return found
-
-
-def _own_parameters() -> frozenset[str]:
-    import inspect
-
-    return frozenset(inspect.signature(vid2vid.translate).parameters)
-
-
 def _beside(made: Translation) -> Path:
     """Writes the side-by-side clip next to the output."""
     path = Path(str(made.path))
@@ -378,15 +385,6 @@ def _rendered(made: Translation, comparison: Path | None) -> Answer:
     lines = [f"{made.path}  ({made.seconds:.1f} s, {made.fps:.1f} frames a second)"]
     lines += [str(path) for path in (comparison, report) if path is not None and path.exists()]
     return Answer(values, "\n".join(lines))
-
-
-def _facts(values: Mapping[str, object]) -> Table:
-    """Name and value, line by line; what was not measured is left out."""
-    table = Table(show_header=False, box=None)
-    for name, value in values.items():
-        if value is not None and not (isinstance(value, tuple) and not value):
-            table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
-    return table
 
 
 if __name__ == "__main__":

@@ -1,38 +1,42 @@
-"""`translate()`, `evaluate()` and `estimate()`: resolve, check, hand on."""
+"""`translate()`, `train()`, `evaluate()` and `estimate()`: resolve, check, hand on."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vid2vid.config import RenderConfig
+from vid2vid.audio import events_as_json
+from vid2vid.bundle import load_bundle
+from vid2vid.config import RenderConfig, TrainConfig
 from vid2vid.errors import InvalidOption, UsageError
 from vid2vid.io import PICTURES, check_output, open_source
 from vid2vid.output import open_sink
 from vid2vid.registry import list_tasks
 from vid2vid.render import Call, Outcome, Plan, file_hash, frame_total, make_plan, run
+from vid2vid.scoring import check_wish
 from vid2vid.translation import Translation
 
 if TYPE_CHECKING:
     from vid2vid.config import NumberFormat
     from vid2vid.output import Sink
     from vid2vid.task import Task
-    from vid2vid.types import Estimate, Metrics
+    from vid2vid.trained import Trained
+    from vid2vid.types import Estimate, Event, Metrics
 
-__all__ = ["estimate", "evaluate", "list_tasks", "translate"]
+__all__ = ["estimate", "evaluate", "list_tasks", "load_bundle", "train", "translate"]
 _VERSIONED: Final = ("vid2vid", "torch", "numpy", "av", "opencv-python-headless")
 
 
 def translate(
     video: Any,
-    task: str | Task[Any],
+    task: str | Path | Task[Any],
     output: str | Path | None = None,
     *,
     reference: Any = None,
@@ -47,6 +51,8 @@ def translate(
     seed: int = 0,
     strength: float = 1.0,
     fps: Any = None,
+    events: str | Path | Sequence[Event] | None = None,
+    stems: str | Path | None = None,
     overwrite: bool = False,
     resume: bool = True,
     strict: bool = False,
@@ -58,13 +64,14 @@ def translate(
     Args:
         video: path of a video, an image or a folder of images; `(T, H, W, 3)` uint8 array; `(T, 3, H, W)` float tensor
             in [0, 1]; iterable of `(H, W, 3)` uint8 frames; or one such picture.
-        task: name of an installed task, or a `Task`.
+        task: name of an installed task, path of a bundle that `train()` wrote, or a `Task`.
         output: file to write (.mp4, .mov, .mkv, .webm, .gif; .png or .jpg for one picture). None writes
             `<stem>_<task>.mp4` (`.png` for an image) into the working folder for files; no file for frames in memory.
         reference: picture(s) of what it should look like: paths, arrays, a folder, or a list of those.
         prompt: text, for backbones that take it.
         backbone: None takes the task's own.
-        audio: `keep` the source's sound, `none`, or `auto`: what the task declares.
+        audio: `keep` the source's sound; `none`; `effects` made from the events that the task sees in the picture;
+            `mix`: those over the source's own, which steps back for them; or `auto`: what the task declares.
         consent: on what basis a person is shown, for tasks that need it.
         size: working size of the short side in pixels; the output keeps the source's size. None works at the source's
             size up to a short side of 720.
@@ -74,6 +81,10 @@ def translate(
         seed: of everything random, such as film grain.
         strength: 0 gives the source back, 1 the full translation.
         fps: frames a second of arrays and folders (25), or in place of a file's own times.
+        events: for `effects` and `mix`, in place of what the task sees: a JSON file with the list `events` of a report
+            (or that report), edited; or the events.
+        stems: for `effects` and `mix`, a folder for one WAV of each kind of event (and `source.wav`); they add up to
+            the sound before its limiter.
         overwrite: whether an existing output may be replaced.
         resume: reserved for journalled renders; an interrupted render starts anew, its output untouched.
         strict: refuse a damaged input instead of mending it and saying so in the report.
@@ -101,13 +112,62 @@ def translate(
     plan = make_plan(call, config)
     with plan.source:
         target = _target(plan, output, overwrite)
-        with open_sink(plan, target, overwrite) as sink, _bar(plan) as advance:
+        wish = check_wish(audio, plan.audio, target, events, stems, overwrite)
+        with open_sink(plan, target, overwrite, wish) as sink, _bar(plan) as advance:
             outcome = run(plan, sink.write, advance=advance)
+            sink.hear(outcome)
     info = sink.info(outcome.frames)
     report = _report(plan, outcome, sink, target, time.perf_counter() - began)
+    report["events"] = events_as_json(outcome.events if wish.events is None else wish.events)
     if target is not None:
         _write_report(target, report)
     return Translation(target, info, report, time.perf_counter() - began, video, sink.kept())
+
+
+def train(
+    examples: Any,
+    task: str | Task[Any] = "paired",
+    output: str | Path = "bundles/my_look",
+    clip: Any = None,
+    minutes: float | None = None,
+    steps: int | None = None,
+    resume: bool = True,
+    **config: Any,
+) -> Trained:
+    """Teaches a task from examples and writes a bundle that `translate()` renders.
+
+    Args:
+        examples: a folder, a file or a list of them: `<clip>/{source,target}.mp4`; `source/` and `target/` with
+            pictures of equal names; one to eight painted key frames together with `clip`; or clips and pictures of the
+            target alone, for tasks that learn from those.
+        task: name of an installed task, or a `Task`. `paired` learns any look from pairs or key frames.
+        output: folder of the bundle. Until it is complete, checkpoints lie in a hidden folder beside it.
+        clip: the clip that painted key frames belong to; which frame each shows is found by content.
+        minutes: time to train; it ends within 5 % of it. Where neither minutes nor steps are given, the task decides.
+        steps: optimiser steps, instead of or beside minutes.
+        resume: go on from checkpoints of an interrupted training of the same examples into the same output.
+        **config: fields of `vid2vid.TrainConfig`: preset, seed, size, device, precision, start, batch, crop,
+            learning_rate, patience_minutes, judge_every_s, save_every_s, tracker, strict, overwrite, progress.
+
+    Returns:
+        The bundle, how long it took, and the scores on the way.
+
+    Raises:
+        UsageError: an option is wrong, or the output exists and `overwrite` is off.
+        InputError: the examples cannot be used; faulty ones are left out and logged as long as one remains.
+        NonFiniteOutput: the loss stopped being finite; nothing was saved after that.
+    """
+    from vid2vid.options import suggestion
+    from vid2vid.teaching import teach
+
+    known = {field.name for field in fields(TrainConfig)}
+    unknown = sorted(set(config) - known)
+    if unknown:
+        raise InvalidOption(
+            f"train() has no option '{unknown[0]}'.{suggestion(unknown[0], known)} "
+            f"There are: {', '.join(sorted(known))}."
+        )
+    return teach(examples, task, output, clip, TrainConfig(minutes=minutes, steps=steps, **config), resume)
 
 
 def _target(plan: Plan, output: str | Path | None, overwrite: bool) -> Path | None:
@@ -116,7 +176,8 @@ def _target(plan: Plan, output: str | Path | None, overwrite: bool) -> Path | No
         if info.path is None:
             return None
         suffix = ".png" if info.kind == "image" else ".mp4"
-        output = Path.cwd() / f"{info.path.stem}_{plan.task.name}{suffix}"
+        name = plan.bundle.path.name if plan.bundle else plan.task.name
+        output = Path.cwd() / f"{info.path.stem}_{name}{suffix}"
     target = check_output(output, info.path, overwrite)
     if target.suffix.lower() in PICTURES and info.kind != "image":
         raise InvalidOption(f"'{target.name}' holds one picture, but the source is a clip. Give a name ending in .mp4.")
@@ -156,6 +217,7 @@ def _report(plan: Plan, outcome: Outcome, sink: Sink, target: Path | None, secon
     read, timings = plan.source.report, outcome.timings
     return {
         "task": plan.task.name,
+        "bundle": plan.bundle.path.name if plan.bundle else None,
         "summary": outcome.task_report.get("summary", plan.task.summary),
         "task_report": dict(outcome.task_report),
         "options": asdict(plan.request.options),
@@ -247,7 +309,7 @@ def evaluate(output: Any, source: Any = None, target: Any = None, reference: Any
                 one.close()
 
 
-def estimate(video: Any, task: str | Task[Any], **same: Any) -> Estimate:
+def estimate(video: Any, task: str | Path | Task[Any], **same: Any) -> Estimate:
     """Answers how long a translation would take on this machine, from a trial of a few seconds.
 
     Args:

@@ -11,6 +11,8 @@ DeviceName = str
 NumberFormat = Literal["float32", "bfloat16", "float16"]
 NUMBER_FORMATS: tuple[NumberFormat, ...] = ("float32", "bfloat16", "float16")
 ENGINES = ("torch", "openvino")
+PresetName = Literal["fast", "default", "fine"]
+PRESETS: tuple[PresetName, ...] = ("fast", "default", "fine")
 
 
 def _require(condition: bool, message: str) -> None:
@@ -28,6 +30,12 @@ class BackboneConfig:
     """Channels at a quarter of the frame's size; levels below have 2, 4 and 8 times as many."""
     blocks: tuple[int, ...] = (1, 1, 1, 2)
     """Residual blocks at each level, from a quarter of the size downwards."""
+    reduction: int = 4
+    """Side of the pixel block that the stem folds into channels: 4, 2 or 1."""
+    recurrent: bool = True
+    """Whether the last output, moved along the source's flow, comes in."""
+    textured: bool = True
+    """Whether noise that moves with the scene comes in, to make texture of."""
     weights: str | None = None
     """File name of the bundled weights, relative to the package that owns the task; None starts untrained."""
 
@@ -35,6 +43,68 @@ class BackboneConfig:
         _require(self.width % 8 == 0 and self.width > 0, f"width={self.width}: a positive multiple of 8 is needed.")
         _require(
             len(self.blocks) >= 2 and min(self.blocks) >= 1, f"blocks={self.blocks}: two or more counts, each >= 1."
+        )
+        _require(self.reduction in (1, 2, 4), f"reduction={self.reduction}: 1, 2 or 4 is needed.")
+
+    @property
+    def multiple_of(self) -> int:
+        """Pixels that a frame's sides must be multiples of; the pipeline pads."""
+        return self.reduction * int(2 ** (len(self.blocks) - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """How `train()` runs, apart from what the task decides."""
+
+    preset: PresetName = "default"
+    """`fast` renders quickest, `fine` sees single pixels and learns and renders slowest."""
+    minutes: float | None = None
+    """Time to train, checks and last save included; 4 where neither minutes nor steps are given."""
+    steps: int | None = None
+    """Optimiser steps."""
+    seed: int = 0
+    size: int | None = None
+    """Short side in pixels at which examples are looked at; None keeps theirs up to 360."""
+    device: DeviceName | None = None
+    """`cpu`, `cuda`, `cuda:N`; None takes a GPU if there is one."""
+    precision: str | None = None
+    """`no`, `bf16` or `fp16`; None chooses by device."""
+    start: str = "trunk"
+    """`trunk`: the bundled weights where their shape fits; `scratch`: nothing; else a file of weights."""
+    batch: int | None = None
+    """Patches a step; None leaves it to the preset."""
+    crop: int | None = None
+    """Side of a patch in pixels; None leaves it to the preset."""
+    learning_rate: float | None = None
+    """None leaves it to the task."""
+    patience_minutes: float | None = None
+    """Stops when the score has not improved for this long."""
+    judge_every_s: float = 60.0
+    """Seconds between scores and preview sheets."""
+    save_every_s: float = 60.0
+    """Seconds between checkpoints."""
+    tracker: bool = False
+    """Whether scalars are written for TensorBoard."""
+    strict: bool = False
+    """Whether one faulty example stops everything, instead of being left out and listed."""
+    overwrite: bool = False
+    """Whether a bundle that is there already may be replaced."""
+    progress: bool = True
+    """Whether a progress bar is drawn on stderr."""
+
+    def __post_init__(self) -> None:
+        _require(self.preset in PRESETS, f"preset={self.preset!r}: one of {', '.join(PRESETS)} is needed.")
+        _require(self.minutes is None or self.minutes > 0, f"minutes={self.minutes}: a positive number is needed.")
+        _require(self.steps is None or self.steps >= 1, f"steps={self.steps}: at least 1 is needed.")
+        _require(self.size is None or self.size >= 64, f"size={self.size}: at least 64 pixels are needed.")
+        _require(self.batch is None or self.batch >= 1, f"batch={self.batch}: at least 1 is needed.")
+        _require(self.crop is None or self.crop >= 32, f"crop={self.crop}: at least 32 pixels are needed.")
+        _require(
+            self.learning_rate is None or 0 < self.learning_rate < 1,
+            f"learning_rate={self.learning_rate}: a number above 0 and below 1 is needed.",
+        )
+        _require(
+            self.precision in (None, "no", "bf16", "fp16"), f"precision={self.precision!r}: no, bf16 or fp16 is needed."
         )
 
 

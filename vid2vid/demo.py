@@ -31,6 +31,8 @@ class Demo:
 def render_demo(folder: Path) -> Demo:
     """Renders each sample with each bundled task it suits, and writes a page that shows them side by side.
 
+    A task that brings no weights is left out: `paired` would need somebody's paintings first.
+
     Args:
         folder: made if it is not there; clips of an earlier demo in it are replaced.
 

@@ -20,7 +20,18 @@ from vid2vid.registry import get_task, task_names, weights_path
 Status = Literal["ok", "warn", "fail"]
 _MIN_MEMORY_GB, _MIN_DISK_GB = 3.0, 2.0
 _GIB = 1024**3
-_REQUIRED = ("numpy", "scipy", "av", "decord", "opencv-python-headless", "kornia", "accelerate", "lpips", "safetensors")
+_REQUIRED = (
+    "numpy",
+    "scipy",
+    "av",
+    "decord",
+    "opencv-python-headless",
+    "kornia",
+    "accelerate",
+    "lpips",
+    "safetensors",
+    "pyloudnorm",
+)
 _CODECS: tuple[tuple[str, Literal["r", "w"], Status, str], ...] = (
     ("libx264", "w", "fail", "MP4 cannot be written"), ("aac", "w", "fail", "sound cannot be encoded"),
     ("h264", "r", "fail", "most videos cannot be read"), ("vp9", "r", "warn", "WebM with VP9 cannot be read"),

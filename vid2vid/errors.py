@@ -7,10 +7,13 @@
     ├── InputError (exit 3)      the video, image or folder given
     │   ├── InputNotFound, EmptyInput, NotAVideo, NoVideoStream, NoDecodableFrames
     │   ├── UnreadableContainer, UnsupportedCodec, TruncatedInput, CorruptInput
-    │   └── TooSmall, TooLarge, BadTimebase, InvalidFrames
+    │   ├── TooSmall, TooLarge, BadTimebase, InvalidFrames
+    │   └── InvalidExamples
     ├── ModelError (exit 4)      tasks, backbones and their weights
     │   ├── BrokenPlugin, DuplicateTask, EngineUnavailable
-    │   └── BadWeights, WeightsMismatch, CorruptWeights, UnsafeFormat, NonFiniteOutput
+    │   ├── InvalidBundle, NewerFormat
+    │   ├── BadWeights, WeightsMismatch, CorruptWeights, UnsafeFormat, NonFiniteOutput
+    │   └── CorruptCheckpoint
     ├── ResourceError (exit 5)   disk, memory, permissions
     │   └── OutputNotWritable, OutputBusy, OutputDiskFull, OutOfMemory
     └── PolicyError (exit 6)
@@ -160,6 +163,12 @@ class InvalidFrames(InputError):
     code = "invalid_frames"
 
 
+class InvalidExamples(InputError):
+    """Training examples cannot be used; the message lists each with its reason."""
+
+    code = "invalid_examples"
+
+
 class ModelError(Vid2VidError):
     """A task, a backbone or its weights cannot be used."""
 
@@ -185,6 +194,18 @@ class EngineUnavailable(ModelError):
     code = "engine_unavailable"
 
 
+class InvalidBundle(ModelError):
+    """A trained bundle is incomplete, or its description says something that cannot be."""
+
+    code = "invalid_bundle"
+
+
+class NewerFormat(ModelError):
+    """A trained bundle was written in a format that this version does not know yet."""
+
+    code = "newer_format"
+
+
 class BadWeights(ModelError):
     """A weight tensor holds values that are not finite."""
 
@@ -203,8 +224,14 @@ class CorruptWeights(ModelError):
     code = "corrupt_weights"
 
 
+class CorruptCheckpoint(ModelError):
+    """No checkpoint of a training is complete and as it was written."""
+
+    code = "corrupt_checkpoint"
+
+
 class UnsafeFormat(ModelError):
-    """The file could run code when opened (a pickle); only safetensors are read."""
+    """The file could run code when opened (a pickle), or a bundle names a file outside its own folder."""
 
     code = "unsafe_format"
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -33,24 +34,35 @@ DOUBT: Final = 0.15
 """Half width of the range where the trial itself was perfectly steady: later scenes may cost more or less."""
 _CONFIG: Final = ("size", "device", "dtype", "engine", "seed", "strength", "strict")
 _CALL: Final = ("reference", "prompt", "backbone", "audio", "consent", "fps")
-_IGNORED: Final = ("output", "overwrite", "resume", "progress")
+TRIAL_FIT_MINUTES: Final = 0.05
+_IGNORED: Final = ("output", "overwrite", "resume", "progress", "events", "stems")
 
 
-def estimate_call(video: Any, task: str | Task[Any], words: Mapping[str, Any]) -> Estimate:
+def estimate_call(video: Any, task: str | Path | Task[Any], words: Mapping[str, Any]) -> Estimate:
     """See `vid2vid.api.estimate`."""
     config = RenderConfig(progress=False, **{name: words[name] for name in _CONFIG if name in words})
     options = {name: value for name, value in words.items() if name not in (*_CONFIG, *_CALL, *_IGNORED)}
     call = Call(video, task, options=options, **{name: words[name] for name in _CALL if name in words})
-    plan = make_plan(call, config)
+    plan, saved_s = _with_short_fit(make_plan(call, config))
     with plan.source, tempfile.TemporaryDirectory(prefix="vid2vid-estimate-") as folder:
-        return _Trial(plan, Path(folder) / "trial.mp4").estimate()
+        return _Trial(plan, Path(folder) / "trial.mp4", saved_s).estimate()
+
+
+def _with_short_fit(plan: Plan) -> tuple[Plan, float]:
+    """A task's option `minutes` says how long it fits before it renders: the trial takes less, and adds the rest."""
+    minutes = getattr(plan.request.options, "minutes", None)
+    if not isinstance(minutes, float) or minutes <= TRIAL_FIT_MINUTES or plan.bundle or not plan.request.references:
+        return plan, 0.0
+    options = replace(plan.request.options, minutes=TRIAL_FIT_MINUTES)
+    shortened = replace(plan, request=replace(plan.request, options=options))
+    return shortened, 60.0 * (minutes - TRIAL_FIT_MINUTES)
 
 
 class _Trial:
     """Renders the beginning of the clip and notes when each frame was finished."""
 
-    def __init__(self, plan: Plan, place: Path) -> None:
-        self._plan, self._place = plan, place
+    def __init__(self, plan: Plan, place: Path, saved_s: float = 0.0) -> None:
+        self._plan, self._place, self._saved_s = plan, place, saved_s
         self._finished: list[float] = []
         self._began = 0.0
 
@@ -68,15 +80,15 @@ class _Trial:
                 self._finished.append(time.perf_counter())
 
             run(plan, write, frames=self._beginning())
-        overhead = self._finished[0] - self._began
+        overhead = self._finished[0] - self._began + self._saved_s
         per_frame, spread = self._pace()
         seconds = overhead + per_frame * max(0, total - 1)
         doubt = DOUBT + spread
         return Estimate(
             frames=total,
             seconds=seconds,
-            low_s=seconds * max(0.1, 1.0 - doubt),
-            high_s=seconds * (1.0 + doubt),
+            low_s=float(seconds * max(0.1, 1.0 - doubt)),
+            high_s=float(seconds * (1.0 + doubt)),
             peak_memory_mb=peak_memory_mb(),
             output_mb=self._place.stat().st_size / 1e6 * total / len(self._finished),
             fps=1.0 / per_frame,

@@ -6,7 +6,7 @@ Convention:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -44,6 +44,45 @@ def gradient_loss(output: Tensor, target: Tensor) -> Tensor:
     across = (difference[..., :, 1:] - difference[..., :, :-1]).abs().mean()
     down = (difference[..., 1:, :] - difference[..., :-1, :]).abs().mean()
     return across + down
+
+
+def grid_loss(output: Tensor, target: Tensor, period: int = 4, blocks: int = 6) -> Tensor:
+    """Mean squared error that repeats with a period: what a generator which works on folded blocks prints on a picture.
+
+    Args:
+        output, target: `(B, 3, H, W)`, H and W multiples of `period`.
+        period: side of the folded block in pixels.
+        blocks: side, in blocks, of the square over which errors of one place in the block are averaged.
+    """
+    folded = F.pixel_unshuffle(output - target, period)
+    pooled = F.avg_pool2d(folded, blocks, ceil_mode=True)
+    means = pooled.view(pooled.shape[0], -1, period**2, *pooled.shape[-2:])
+    error: Tensor = (means - means.mean(2, keepdim=True)).square().mean()
+    return error
+
+
+def closing_loss(logits: Tensor, source: Tensor, closings: Sequence[Tensor], target: Tensor) -> Tensor:
+    """Tells a generator outright where a closing of its source is nearer to the target than the source itself.
+
+    From the picture's own losses it learned to leave closings alone: most places are no lines, and a share near zero
+    learns nothing any more. Local means are taken off before comparing, so that a change of colours does not count.
+
+    Args:
+        logits: `(B, N, h, w)` of the closings' shares, h and w a whole fraction of H and W.
+        source, target: `(B, 3, H, W)`.
+        closings: N pictures `(B, 3, H, W)`, the source with narrow dark things gone.
+    """
+    with torch.no_grad():
+        wanted = _without_mean(target)
+        before = (_without_mean(source) - wanted).abs().mean(1, keepdim=True)
+        gains = [before - (_without_mean(closing) - wanted).abs().mean(1, keepdim=True) for closing in closings]
+        gain = F.interpolate(torch.cat(gains, 1), logits.shape[-2:], mode="area")
+    return (gain.abs() * F.binary_cross_entropy_with_logits(logits, (gain > 0).float(), reduction="none")).mean()
+
+
+def _without_mean(pictures: Tensor) -> Tensor:
+    """What is finer than a tenth of a usual frame."""
+    return pictures - gaussian_blur2d(pictures, (25, 25), (6.0, 6.0))
 
 
 class TextureLoss(nn.Module):

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from vid2vid.io import PICTURES, VideoWriter, write_image
+from vid2vid.scoring import MADE, Score, Wish
 from vid2vid.types import VideoInfo
 
 if TYPE_CHECKING:
-    from vid2vid.render import Plan
+    from vid2vid.render import Outcome, Plan
     from vid2vid.types import Frame, Picture
 
 
@@ -24,18 +25,21 @@ class Sink(Protocol):
     def write(self, picture: Picture, frame: Frame) -> None:
         """Takes the next `(H, W, 3)` uint8 picture, made from `frame`."""
 
+    def hear(self, outcome: Outcome) -> None:
+        """Takes what happened in the picture, after the last frame and before the sink is left."""
+
     def info(self, frames: int) -> VideoInfo:
         """Describes the result, of so many frames."""
 
     def kept(self) -> Any:
         """Frames kept in memory, or None."""
 
-    def audio(self) -> dict[str, str]:
-        """What became of the sound, and why."""
+    def audio(self) -> dict[str, Any]:
+        """What became of the sound, and why; for a sound that was made, also what it measures."""
 
 
 @contextmanager
-def open_sink(plan: Plan, target: Path | None, overwrite: bool) -> Iterator[Sink]:
+def open_sink(plan: Plan, target: Path | None, overwrite: bool, wish: Wish) -> Iterator[Sink]:
     """Opens the place for a plan's frames; a file appears at its name only on a clean exit."""
     if target is None:
         yield MemorySink(plan)
@@ -44,13 +48,13 @@ def open_sink(plan: Plan, target: Path | None, overwrite: bool) -> Iterator[Sink
         yield sink
         sink.save()
     else:
-        with _writer(plan, target, overwrite) as writer:
-            yield FileSink(plan, target, writer)
+        with Score(plan, target, wish) as score, _writer(plan, target, overwrite, score) as writer:
+            yield FileSink(plan, target, writer, score)
 
 
-def _writer(plan: Plan, target: Path, overwrite: bool) -> VideoWriter:
+def _writer(plan: Plan, target: Path, overwrite: bool, score: Score) -> VideoWriter:
     info = plan.source.info
-    sound = info.path if info.kind == "file" and info.has_audio and plan.audio == "keep" else None
+    sound = info.path if info.kind == "file" and info.has_audio and plan.audio in ("keep", "mix") else None
     return VideoWriter(
         target,
         width=info.width,
@@ -58,6 +62,7 @@ def _writer(plan: Plan, target: Path, overwrite: bool) -> VideoWriter:
         fps=info.fps,
         time_base=plan.source.time_base,
         audio_from=sound,
+        compose=score.compose if plan.audio in MADE else None,
         overwrite=overwrite,
         sample_aspect=plan.source.sample_aspect,
     )
@@ -66,12 +71,16 @@ def _writer(plan: Plan, target: Path, overwrite: bool) -> VideoWriter:
 class FileSink:
     """Encodes into a video file."""
 
-    def __init__(self, plan: Plan, target: Path, writer: VideoWriter) -> None:
-        self._plan, self._target, self._writer = plan, target, writer
+    def __init__(self, plan: Plan, target: Path, writer: VideoWriter, score: Score) -> None:
+        self._plan, self._target, self._writer, self._score = plan, target, writer, score
 
     def write(self, picture: Picture, frame: Frame) -> None:
         """Encodes the next picture at its source frame's time."""
         self._writer.write(picture, frame.time_s)
+
+    def hear(self, outcome: Outcome) -> None:
+        """Hands the events on to where the sound is made."""
+        self._score.hear(outcome.events, outcome.ground)
 
     def info(self, frames: int) -> VideoInfo:
         """The file written."""
@@ -83,10 +92,10 @@ class FileSink:
         """Nothing stays in memory."""
         return None
 
-    def audio(self) -> dict[str, str]:
-        """As the writer tells."""
+    def audio(self) -> dict[str, Any]:
+        """As the writer and the score tell."""
         outcome = self._writer.audio
-        return {"action": outcome.action, "reason": outcome.reason}
+        return {"action": outcome.action, "reason": outcome.reason, **self._score.facts}
 
 
 class MemorySink:
@@ -99,6 +108,9 @@ class MemorySink:
     def write(self, picture: Picture, frame: Frame) -> None:
         """Keeps the next picture."""
         self._pictures.append(picture)
+
+    def hear(self, outcome: Outcome) -> None:
+        """Nothing sounds here."""
 
     def info(self, frames: int) -> VideoInfo:
         """Like the source."""
@@ -113,7 +125,7 @@ class MemorySink:
 
         return torch.from_numpy(stacked).permute(0, 3, 1, 2).float().div_(255.0)
 
-    def audio(self) -> dict[str, str]:
+    def audio(self) -> dict[str, Any]:
         """Frames in memory have none."""
         return {"action": "none", "reason": "frames in memory have no sound"}
 

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import torch.nn.functional as F
 from torch import Tensor
 
+from vid2vid.audio import check_event
 from vid2vid.composite import enlarge, resize, to_pictures, to_tensor
 from vid2vid.conditions.motion import CutDetector, MotionTracker
-from vid2vid.types import Chunk, Conditions, Frame, Motion
+from vid2vid.errors import BrokenPlugin
+from vid2vid.types import Chunk, Conditions, Event, Frame, Motion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -130,6 +132,8 @@ class Pipeline:
         self._errors: list[BaseException] = []
         self._written = 0
         self.timings = Timings()
+        self.events: list[Event] = []
+        """What the task saw happen, as it told."""
 
     def run(self, frames: Iterable[Frame]) -> int:
         """Renders all frames; gives their number.
@@ -198,6 +202,8 @@ class Pipeline:
             self.timings.cuts += [frames[t].index for t in sorted(cuts)]
             chunk = Chunk(to_tensor(pictures), frames[0].index, cuts)
             conditions = self._task.condition(chunk, self._setup)
+            whose = f"The task '{self._task.name}' gave an event that"
+            self.events += [check_event(event, whose, BrokenPlugin) for event in conditions.events]
             if self._backbone.overlap == 0 and conditions.motion is None:
                 conditions = _with_motion(conditions, tracker(pictures, cuts))
             self.timings.conditions += time.perf_counter() - began

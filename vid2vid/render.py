@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from vid2vid.bundle import is_bundle, load_bundle
 from vid2vid.config import RenderConfig
 from vid2vid.errors import (
     ConsentRequired,
@@ -24,15 +26,17 @@ from vid2vid.errors import (
 )
 from vid2vid.io import FrameSource, open_source, read_image
 from vid2vid.options import parse_options
-from vid2vid.registry import get_task, weights_path
+from vid2vid.registry import get_task, task_names, weights_path
 from vid2vid.task import Task
 from vid2vid.types import AUDIO_MODES, Request
 
 if TYPE_CHECKING:
     import torch
 
+    from vid2vid.bundle import Bundle
+    from vid2vid.config import BackboneConfig
     from vid2vid.pipeline import Timings
-    from vid2vid.types import AudioMode, Frame, Picture
+    from vid2vid.types import AudioMode, Event, Frame, Ground, Picture
 
 CONSENTS: Final = ("self", "licensed", "synthetic", "public-domain")
 _IMAGES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
@@ -43,7 +47,7 @@ class Call:
     """The words of a `translate()` call that tasks and backbones see; see there."""
 
     video: Any
-    task: str | Task[Any]
+    task: str | Path | Task[Any]
     reference: Any = None
     prompt: str | None = None
     backbone: str | None = None
@@ -63,6 +67,10 @@ class Plan:
     config: RenderConfig
     audio: AudioMode
     weights: Path | None
+    backbone: BackboneConfig
+    channels: Mapping[str, int]
+    bundle: Bundle | None = None
+    """The trained bundle that was named as the task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,10 @@ class Outcome:
     task_report: Mapping[str, Any]
     device: str
     dtype: str
+    events: tuple[Event, ...] = ()
+    """What the task saw happen, in the order of time."""
+    ground: Ground = "hard"
+    """What feet meet, as the task tells."""
 
 
 def make_plan(call: Call, config: RenderConfig) -> Plan:
@@ -84,20 +96,38 @@ def make_plan(call: Call, config: RenderConfig) -> Plan:
     Raises:
         UsageError, InputError, PolicyError: whatever is wrong, before any model loads.
     """
-    task = call.task if isinstance(call.task, Task) else get_task(call.task)
-    options = parse_options(task, call.options or {})
+    task, bundle = resolve_task(call.task)
+    options = parse_options(task, {**(bundle.options if bundle else {}), **(call.options or {})})
     audio = _audio(call.audio, task)
     _check_needs(call, task)
     source = open_source(call.video, fps=call.fps, strict=config.strict)
     try:
-        request = _request(call, task, options, source, config)
+        request = _request(call, bundle, options, source, config)
     except BaseException:
         source.close()
         raise
-    return Plan(source, task, request, config, audio, weights_path(task))
+    if bundle is None:
+        return Plan(source, task, request, config, audio, weights_path(task), task.backbone, task.channels)
+    return Plan(source, task, request, config, audio, bundle.weights, bundle.backbone, bundle.channels, bundle)
 
 
-def _request(call: Call, task: Task[Any], options: Any, source: FrameSource, config: RenderConfig) -> Request:
+def resolve_task(task: str | Path | Task[Any]) -> tuple[Task[Any], Bundle | None]:
+    """The task meant, and the trained bundle where one was named.
+
+    Raises:
+        UnknownTask, BrokenPlugin, DuplicateTask: see `get_task`.
+        InputError, ModelError: see `load_bundle`.
+    """
+    if isinstance(task, Task):
+        return task, None
+    name = os.fspath(task)
+    if name not in task_names() and (is_bundle(name) or isinstance(task, Path) or os.sep in name):
+        bundle = load_bundle(name)
+        return get_task(bundle.task), bundle
+    return get_task(name), None
+
+
+def _request(call: Call, bundle: Bundle | None, options: Any, source: FrameSource, config: RenderConfig) -> Request:
     width, height = working_size(source.info.width, source.info.height, config)
     return Request(
         info=source.info,
@@ -105,6 +135,8 @@ def _request(call: Call, task: Task[Any], options: Any, source: FrameSource, con
         height=height,
         options=options,
         references=read_references(call.reference),
+        keys=bundle.keys if bundle else (),
+        fitted=bundle is not None,
         open_source=source.reopen if source.reopenable else None,
         prompt=call.prompt,
         consent=call.consent,
@@ -124,10 +156,6 @@ def _audio(audio: str, task: Task[Any]) -> AudioMode:
     if audio not in AUDIO_MODES:
         raise InvalidOption(f"audio={audio!r}: one of {', '.join(AUDIO_MODES)} is needed.")
     chosen: AudioMode = task.audio if audio == "auto" else audio
-    if chosen in ("effects", "mix"):
-        raise InvalidOption(
-            f"audio={chosen!r}: the task '{task.name}' makes no sound. Use audio='keep' or audio='none'."
-        )
     return chosen
 
 
@@ -229,24 +257,37 @@ def run(
     began = time.perf_counter()
     device = choose_device(plan.config.device)
     dtype = plan.config.dtype or default_dtype(device)
-    multiple = 8 * 2 ** (len(plan.task.backbone.blocks) - 2)
-    size = (-(-plan.request.height // multiple) * multiple, -(-plan.request.width // multiple) * multiple)
-    backbone = build(
-        plan.task.backbone,
-        plan.task.channels,
-        weights=plan.weights,
-        device=device,
-        dtype=dtype,
-        engine=plan.config.engine,
-        size=size,
-    )
     with _memory_errors(plan):
         setup = plan.task.setup(plan.request, device)
+        fitted = plan.task.generator(plan.request, setup, device)
+        config, channels = (fitted.backbone, fitted.channels) if fitted else (plan.backbone, plan.channels)
+        multiple = config.multiple_of
+        size = (-(-plan.request.height // multiple) * multiple, -(-plan.request.width // multiple) * multiple)
+        backbone = build(
+            config,
+            channels,
+            weights=plan.weights,
+            net=fitted.net if fitted else None,
+            device=device,
+            dtype=dtype,
+            engine=plan.config.engine,
+            size=size,
+        )
         ready = time.perf_counter()
         pipeline = Pipeline(plan.task, setup, backbone, plan.request, plan.config, write, advance)
         count = pipeline.run(plan.source if frames is None else frames)
     ended = time.perf_counter()
-    return Outcome(count, ready - began, ended - ready, pipeline.timings, plan.task.report(setup), str(device), dtype)
+    return Outcome(
+        count,
+        ready - began,
+        ended - ready,
+        pipeline.timings,
+        plan.task.report(setup),
+        str(device),
+        dtype,
+        tuple(sorted(pipeline.events, key=lambda event: event.time_s)),
+        plan.task.ground(setup),
+    )
 
 
 @contextlib.contextmanager

@@ -16,7 +16,10 @@ from vid2vid.config import BackboneConfig
 if TYPE_CHECKING:
     import torch
 
-    from vid2vid.types import AudioMode, Chunk, Conditions, Request
+    from vid2vid.config import TrainConfig
+    from vid2vid.data.examples import Examples
+    from vid2vid.lesson import FittedGenerator, Lesson
+    from vid2vid.types import AudioMode, Chunk, Conditions, Ground, Picture, Request
 
 SetupT = TypeVar("SetupT")
 
@@ -61,6 +64,13 @@ class Task(ABC, Generic[SetupT]):
             InputError, UsageError: if a reference cannot be used.
         """
 
+    def generator(self, request: Request, setup: SetupT, device: torch.device) -> FittedGenerator | None:
+        """Fits a generator for this render alone, such as one that knows its key frames; None takes the task's own.
+
+        Called once, after `setup` and before the first frame. `condition()` must then give the maps that it names.
+        """
+        return None
+
     @abstractmethod
     def condition(self, chunk: Chunk, setup: SetupT) -> Conditions:
         """Derives what the generator looks at. Sees each frame once, in order; may keep memory in `setup`.
@@ -89,9 +99,38 @@ class Task(ABC, Generic[SetupT]):
 
         return blend(source.frames, generated, conditions.mask)
 
+    def ground(self, setup: SetupT) -> Ground:
+        """What feet meet in this clip, for the sound of steps and falls; asked once, after the last frame."""
+        return "hard"
+
     def report(self, setup: SetupT) -> Mapping[str, Any]:
         """JSON values about this render for the report: what was found, chosen or given up."""
         return {}
+
+    def simulate(self, target: Picture, seed: int, index: int) -> Picture:
+        """Makes the source that a target might have come from, for tasks that learn from targets alone.
+
+        Args:
+            target: `(H, W, 3)` uint8 sRGB, one frame of live footage.
+            seed: the same for all frames of one passage, so that they come out in one style.
+            index: number of the frame within the passage.
+
+        Returns:
+            `(H, W, 3)` uint8 sRGB of the same size; the default is the target itself, for tasks whose conditions drop
+            what the generator is to bring back.
+        """
+        return target
+
+    def lesson(self, examples: Examples, config: TrainConfig) -> Lesson | None:
+        """Says how this task is taught from examples; None takes the general way.
+
+        The general way reads windows of the examples, derives maps by `condition()`, and teaches the task's own
+        backbone in closed loop with the losses of `loss_weights()`.
+
+        Raises:
+            InputError, UsageError: the examples cannot teach this task.
+        """
+        return None
 
     def loss_weights(self) -> Mapping[str, float]:
         """Weights of the training losses by name; see `vid2vid.losses`."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SourceKind = Literal["file", "folder", "array", "tensor", "frames", "image"]
 AudioMode = Literal["auto", "keep", "effects", "mix", "none"]
 AUDIO_MODES: tuple[AudioMode, ...] = ("auto", "keep", "effects", "mix", "none")
+Ground = Literal["hard", "wood", "grass", "gravel"]
+"""What feet meet: steps, landings and falls sound by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +103,16 @@ class Motion:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happens in the picture and may sound."""
+    """Something that happens in the picture and sounds with `audio="effects"` or `"mix"`."""
 
     kind: str
+    """`impact`, `fall`, `landing`, `footfall` or `whoosh`."""
     time_s: float
+    """Seconds from the first frame shown: the moment of contact; of a whoosh, its fastest moment."""
     strength: float = 1.0
+    """In [0, 1]; less is weaker or farther away."""
     figure: int | None = None
+    """Whose it is, from 0; None where that is not known."""
     position: tuple[float, float] | None = None
     """Relative to the frame: x and y in [0, 1]."""
 
@@ -131,6 +137,20 @@ class Conditions:
     """What the report should say of these frames."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class KeyPair:
+    """One frame of a clip and its version in the wanted look."""
+
+    frame: int
+    """Number of the frame in its clip, from 0."""
+    source: Picture
+    """`(H, W, 3)` uint8 sRGB."""
+    look: Picture
+    """`(H, W, 3)` uint8 sRGB, of the same size."""
+    clip_sha256: str | None = None
+    """Hash of the clip's file, in hexadecimal; None where it is not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A checked call of `translate()`, as tasks and backbones see it."""
@@ -145,6 +165,10 @@ class Request:
     """The task's own `Options`."""
     references: tuple[Picture, ...] = ()
     """Reference pictures, each `(H, W, 3)` uint8 sRGB at its own size."""
+    keys: tuple[KeyPair, ...] = ()
+    """Key frames that a trained bundle brings along; references given in the call take their place."""
+    fitted: bool = False
+    """Whether a trained bundle's weights run this render, so that the task need not fit any of its own."""
     open_source: SourceOpener | None = None
     """Opens the source anew from its first frame, for tasks that look through the clip first; None for iterables."""
     prompt: str | None = None

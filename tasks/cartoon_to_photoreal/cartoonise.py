@@ -137,6 +137,8 @@ def _ink_lines(lightness: Plane, style: CartoonStyle) -> Plane | None:
     elif style.lines == "gradient":
         slope = cv2.magnitude(cv2.Sobel(inner, cv2.CV_32F, 1, 0), cv2.Sobel(inner, cv2.CV_32F, 0, 1))
         strength = 0.12 * slope - 0.01
+    elif style.lines == "traced":
+        return _traced(luma, style)
     else:
         return _canny(inner, style)
     opacity = cv2.GaussianBlur(np.clip(strength / style.line_threshold - 0.7, 0.0, 1.0), (0, 0), 0.6 * width_px)
@@ -149,6 +151,20 @@ def _canny(luma: Plane, style: CartoonStyle) -> Plane:
     contour = cv2.Canny(cv2.convertScaleAbs(luma, alpha=255.0), weak, 2.5 * weak)
     brushed = cv2.GaussianBlur(contour.astype(np.float32) / 255.0, (0, 0), style.line_width_px * style.pixel_scale)
     return _thinned(cast("Plane", np.clip(style.line_darkness * 2.2 * brushed, 0.0, style.line_darkness)), style)
+
+
+def _traced(luma: Plane, style: CartoonStyle) -> Plane:
+    """Borders between tones drawn as lines of even weight where the picture has an edge: bold outlines."""
+    width_px = style.line_width_px * style.pixel_scale
+    smooth = cast("Plane", cv2.GaussianBlur(luma, (0, 0), 2.0 * width_px))
+    tones = np.floor(smooth * (style.bands // 2 + 2) + style.band_offset)
+    border = np.zeros_like(luma)
+    border[:, 1:] += tones[:, 1:] != tones[:, :-1]
+    border[1:] += tones[1:] != tones[:-1]
+    slope = cv2.magnitude(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
+    edge = np.clip(slope / (4.0 * style.line_threshold) - 0.5, 0.0, 1.0)
+    brushed = cv2.GaussianBlur(np.minimum(border, 1.0) * edge, (0, 0), 0.9 * width_px)
+    return _thinned(cast("Plane", np.clip(style.line_darkness * 2.4 * brushed, 0.0, style.line_darkness)), style)
 
 
 def _thinned(ink: Plane, style: CartoonStyle) -> Plane:

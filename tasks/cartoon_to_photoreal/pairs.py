@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count, islice
 from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import IterableDataset
+from torch.utils.data import DataLoader, IterableDataset
 
 from vid2vid.conditions.flow import FlowEstimator, luma, trust, warp
-from vid2vid.training import Window
+from vid2vid.fitting import Window
 
 from .cartoon_style import CartoonStyle, sample_style
 from .cartoonise import cartoonise
@@ -48,11 +49,11 @@ class Shot:
 class StreamConfig:
     """Shape and mixture of the stream."""
 
-    slots: int = 8
+    slots: int = 4
     length: int = 2
     """Frames in a window."""
     crop: int = 96
-    photographs: float = 0.35
+    photographs: float = 0.45
     """Share of episodes on photographs."""
     references: float = 0.4
     """Share of episodes with a key frame as aligned reference."""
@@ -60,35 +61,47 @@ class StreamConfig:
 
 
 class PairStream(IterableDataset[Window]):
-    """Windows for `vid2vid.training.fit`; use it with `DataLoader(batch_size=None, num_workers=1)`."""
+    """Windows for `vid2vid.training.fit`, made in a process of their own."""
 
     def __init__(self, shots: Sequence[Shot], config: StreamConfig = StreamConfig()) -> None:
         self.live = [shot for shot in shots if not shot.is_photograph]
         self.photographs = [shot for shot in shots if shot.is_photograph]
         self.config = config
+        self._from = (0, 0, 1)
+
+    def start(self, step: int, rank: int = 0, world: int = 1) -> Iterator[Window]:
+        """Windows from a number onwards; of several processes each takes every `world`-th slot."""
+        self._from = (step, rank, world)
+        return iter(DataLoader(self, batch_size=None, num_workers=1, prefetch_factor=8))
 
     def __iter__(self) -> Iterator[Window]:
         cv2.setNumThreads(1)
-        slots = [self._slot(number) for number in range(self.config.slots)]
+        step, rank, world = self._from
+        slots = [self._slot(number, step) for number in range(rank, self.config.slots, world)]
         while True:
             yield collate([next(slot) for slot in slots])
 
-    def _slot(self, number: int) -> Iterator[Sample]:
-        episode = 0
-        while True:
+    def _slot(self, number: int, skipped: int = 0) -> Iterator[Sample]:
+        """Windows of one slot after the first few, of which only those of the episode that is under way are drawn."""
+        for episode in count():
             rng = np.random.default_rng((self.config.seed, number, episode))
-            yield from self._episode(rng)
-            episode += 1
+            shot, places = self._plan(rng)
+            windows = len(places) // self.config.length
+            if skipped < windows:
+                yield from islice(self._episode(shot, places, rng), skipped, None)
+            skipped = max(0, skipped - windows)
 
-    def _episode(self, rng: np.random.Generator) -> Iterator[Sample]:
-        windows = 1 + min(30, int(rng.geometric(1.0 / MEAN_WINDOWS)))
-        count = windows * self.config.length
+    def _plan(self, rng: np.random.Generator) -> tuple[Shot, list[Place]]:
+        """What an episode shows."""
+        frames = self.config.length * (1 + min(30, int(rng.geometric(1.0 / MEAN_WINDOWS))))
         use_photograph = self.photographs and (not self.live or rng.random() < self.config.photographs)
         pool = self.photographs if use_photograph else self.live
         weights = np.sqrt([len(shot.frames) for shot in pool])
         shot = pool[int(rng.choice(len(pool), p=weights / weights.sum()))]
         camera = _photograph_camera if shot.is_photograph else _live_camera
-        places = camera(shot, count, self.config.crop, rng)
+        return shot, camera(shot, frames, self.config.crop, rng)
+
+    def _episode(self, shot: Shot, places: Sequence[Place], rng: np.random.Generator) -> Iterator[Sample]:
         draw = _Drawing(shot, places, self.config.crop, rng, rng.random() < self.config.references)
         for start in range(0, len(places) - self.config.length + 1, self.config.length):
             yield Sample.stack([draw(t) for t in range(start, start + self.config.length)])

@@ -7,21 +7,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from vid2vid.config import BackboneConfig
-from vid2vid.errors import InvalidOption
 from vid2vid.task import Task
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
-    from numpy.typing import NDArray
 
-    from vid2vid.motion.keyframes import KeyFrame
+    from vid2vid.lesson import FittedGenerator
+    from vid2vid.motion.keyed_clip import KeyedClip
     from vid2vid.types import Chunk, Conditions, Picture, Request
 
     from .finish import Finish, FinishStatistics
 
-MAX_KEY_FRAMES = 8
 STATISTICS_FRAMES = 24
+NOMINAL_HEIGHT = 432
+"""Rows of the frame for which styles are drawn where only a part of a frame is at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +46,12 @@ class Options:
         default=(),
         metadata={"help": "numbers of the frames that the references show; found by content where not given"},
     )
+    minutes: float = field(
+        default=1.0, metadata={"help": "minutes to fit the references' look before rendering; 0 only carries them"}
+    )
+    preset: Literal["fast", "default", "fine"] = field(
+        default="default", metadata={"help": "generator that is fitted to references; fast renders quickest"}
+    )
 
 
 @dataclass(slots=True)
@@ -58,10 +63,10 @@ class Setup:
     seed: int
     statistics: FinishStatistics | None
     """Of the clip as it came in; None until the first chunk where the source cannot be read twice."""
-    keys: tuple[KeyFrame, ...] = ()
-    agreements: tuple[float, ...] = ()
-    colours: NDArray[np.float32] | None = None
-    """`(3, 4)` change of colour from the clip to its key frames."""
+    keyed: KeyedClip | None = None
+    """The clip's key frames, where references were given."""
+    fitted: bool = False
+    """Whether a generator was fitted to them for this render."""
 
 
 class CartoonToPhotoreal(Task[Setup]):
@@ -89,8 +94,31 @@ class CartoonToPhotoreal(Task[Setup]):
         finish_name, finish = _finish(options, keyed=bool(request.references))
         setup = Setup(finish, finish_name, request.seed, _statistics(request))
         if request.references:
-            _add_keys(setup, request, options)
+            from vid2vid.motion.keyed_clip import find_keys
+
+            setup.keyed = find_keys(request, options.key_frames)
         return setup
+
+    def generator(self, request: Request, setup: Setup, device: torch.device) -> FittedGenerator | None:
+        """The look of the key frames, fitted in `minutes`."""
+        if setup.keyed is None or request.fitted or request.options.minutes <= 0:
+            return None
+        from vid2vid.look_fitting import fit_look
+
+        setup.fitted = True
+        return fit_look(setup.keyed, request, request.options.minutes, request.options.preset, device)
+
+    def simulate(self, target: Picture, seed: int, index: int) -> Picture:
+        """Live footage as a cartoon in a random style, one for each seed."""
+        from dataclasses import replace
+
+        import numpy as np
+
+        from .cartoonise import cartoonise, sample_style
+
+        style = replace(sample_style(np.random.default_rng((seed, 3))), nominal_height=NOMINAL_HEIGHT)
+        drawn: Picture = cartoonise(target[None], style, start=index)[0]
+        return drawn
 
     def condition(self, chunk: Chunk, setup: Setup) -> Conditions:
         """The cartoon in the key frames' colours, and the key frames aligned to it."""
@@ -101,11 +129,15 @@ class CartoonToPhotoreal(Task[Setup]):
         from vid2vid.motion.keyframes import carry
         from vid2vid.types import Conditions
 
-        if not setup.keys or setup.colours is None:
+        if setup.keyed is None:
             return Conditions(maps={"source": chunk.frames})
-        pictures = to_pictures(chunk.frames)
-        aligned = np.stack([carry(setup.keys, chunk.start + t, picture) for t, picture in enumerate(pictures)])
-        matrix = torch.from_numpy(setup.colours)
+        if setup.fitted:
+            from vid2vid.looks import look_conditions
+
+            return look_conditions(chunk, setup.keyed)
+        pictures, keys = to_pictures(chunk.frames), setup.keyed.keys
+        aligned = np.stack([carry(keys, chunk.start + t, picture).reference for t, picture in enumerate(pictures)])
+        matrix = torch.from_numpy(setup.keyed.colours)
         graded = torch.einsum("ij,tjhw->tihw", matrix[:, :3], chunk.frames) + matrix[None, :, 3, None, None]
         return Conditions(
             maps={"source": graded.clamp_(0.0, 1.0)}, reference=torch.from_numpy(aligned).permute(0, 3, 1, 2)
@@ -133,11 +165,14 @@ class CartoonToPhotoreal(Task[Setup]):
 
     def report(self, setup: Setup) -> Mapping[str, Any]:
         """Which way was taken, said plainly."""
+        found = setup.keyed
         keys = [
             {"frame": key.index, "agreement": round(agreement, 3)}
-            for key, agreement in zip(setup.keys, setup.agreements, strict=True)
+            for key, agreement in zip(found.keys if found else (), found.agreements if found else (), strict=True)
         ]
         way = "key frames carried along optical flow" if keys else "net trained to undo drawing on live footage"
+        if setup.fitted:
+            way += ", and a net fitted to them"
         said = f"finish: {setup.finish_name}; {way}; no pretrained photo-real model used"
         return {"way": way, "finish": setup.finish_name, "key_frames": keys, "summary": said}
 
@@ -169,50 +204,3 @@ def _statistics(request: Request) -> FinishStatistics | None:
             if len(chosen) >= STATISTICS_FRAMES:
                 break
     return measure_statistics(chosen)
-
-
-def _add_keys(setup: Setup, request: Request, options: Options) -> None:
-    from vid2vid.composite import resize
-    from vid2vid.motion.keyframes import KeyFrame, colour_change, plan_carries
-
-    numbers, agreements = _key_numbers(request, options)
-    with _reopened(request) as frames:
-        fields = plan_carries(frames, numbers, request.width, request.height)
-    with _reopened(request) as frames:
-        sources = {
-            frame.index: resize(frame.pixels, request.width, request.height)
-            for frame in frames
-            if frame.index in numbers
-        }
-    setup.keys = tuple(
-        KeyFrame(number, sources[number], resize(look, request.width, request.height), carried)
-        for number, look, carried in zip(numbers, request.references, fields, strict=True)
-    )
-    setup.agreements = tuple(agreements)
-    setup.colours = colour_change(setup.keys)
-
-
-def _key_numbers(request: Request, options: Options) -> tuple[list[int], list[float]]:
-    from vid2vid.motion.matching import match_to_frames
-
-    count = len(request.references)
-    if count > MAX_KEY_FRAMES:
-        raise InvalidOption(f"{count} references were given; this task takes 1 to {MAX_KEY_FRAMES} key frames.")
-    if options.key_frames:
-        numbers = list(options.key_frames)
-        total = request.info.frame_count
-        if len(set(numbers)) != count or min(numbers) < 0 or (total is not None and max(numbers) >= total):
-            raise InvalidOption(
-                f"key_frames={options.key_frames}: one frame number for each of the {count} references "
-                f"is needed, each once, from 0 to {total - 1 if total else 'the last frame'}."
-            )
-        return numbers, [1.0] * count
-    with _reopened(request) as frames:
-        matches = match_to_frames(request.references, frames, request.info.width, request.info.height)
-    return [match.frame for match in matches], [match.agreement for match in matches]
-
-
-def _reopened(request: Request) -> Any:
-    if request.open_source is None:
-        raise InvalidOption("Key frames need a clip that can be read twice: give a file or an array, not an iterator.")
-    return request.open_source()

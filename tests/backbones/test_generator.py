@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
-from vid2vid.backbones.generator import CompactGenerator, fold, sample_at, unfold
+from vid2vid.backbones.generator import CLOSINGS, OCTAVES, CompactGenerator, closed, fold, sample_at, unfold
 from vid2vid.backbones.weights import load_weights, save_weights
 from vid2vid.errors import BadWeights, CorruptWeights, InputNotFound, UnsafeFormat, WeightsMismatch
 
@@ -22,10 +22,65 @@ def small(seed: int = 0) -> CompactGenerator:
 
 def test_fold_is_pixel_unshuffle_in_another_order_and_unfold_undoes_it() -> None:
     picture = torch.rand(2, 3, 8, 12)
-    folded = fold(picture)
-    assert torch.equal(unfold(folded), picture)
+    folded = fold(picture, 4)
+    assert torch.equal(unfold(folded, 4), picture)
     assert torch.equal(folded.sort(1).values, F.pixel_unshuffle(picture, 4).sort(1).values)
     assert torch.equal(folded[0, :, 0, 0], picture[0, :, :4, :4].permute(1, 2, 0).flatten())
+
+
+@pytest.mark.parametrize("reduction", [1, 2, 4])
+def test_every_reduction_gives_pictures_and_parts_of_its_size(reduction: int) -> None:
+    torch.manual_seed(0)
+    net = CompactGenerator(3, width=8, blocks=(1, 1), reduction=reduction).eval()
+    assert net.multiple_of == 2 * reduction
+    rows, columns = 6 * net.multiple_of, 9 * net.multiple_of
+    with torch.inference_mode():
+        parts = net.parts(torch.rand(2, 3, rows, columns), torch.rand(2, 4, rows, columns), None, None)
+    assert parts.picture.shape == parts.clean.shape == (2, 3, rows, columns)
+    assert parts.amplitude.shape == (2, OCTAVES, rows, columns) and float(parts.amplitude.min()) >= 0.0
+    assert parts.lines.shape == (2, len(CLOSINGS), rows // reduction, columns // reduction)
+    assert torch.equal(fold(unfold(parts.lines.repeat(1, reduction**2, 1, 1), reduction), reduction)[:, :2],
+                       parts.lines)  # fmt: skip
+
+
+@pytest.mark.parametrize("reduction", [1, 2, 4])
+def test_every_reduction_starts_as_the_source(reduction: int) -> None:
+    torch.manual_seed(0)
+    net = CompactGenerator(3, width=8, blocks=(1, 1), reduction=reduction).eval()
+    net.silence()
+    source = torch.rand(1, 3, 32, 32)
+    with torch.inference_mode():
+        assert float((net(source) - source).abs().max()) < 1e-6
+
+
+@pytest.mark.parametrize("side", CLOSINGS)
+def test_a_closing_takes_lines_narrower_than_its_square_and_nothing_else(side: int) -> None:
+    flat = torch.full((1, 3, 40, 40), 0.6)
+    thin, thick, bright = flat.clone(), flat.clone(), flat.clone()
+    thin[..., 12 : 12 + side - 1] = 0.1
+    thick[..., 12 : 12 + side] = 0.1
+    bright[..., 20, :] = 0.9
+    assert torch.equal(closed(thin, side), flat)
+    assert torch.equal(closed(thin.transpose(2, 3), side), flat)
+    assert torch.equal(closed(thick, side), thick)
+    assert torch.equal(closed(bright, side), bright)
+    mixed = torch.rand(1, 3, 24, 24)
+    once = closed(mixed, side)
+    assert bool((once >= mixed).all())
+    assert torch.equal(closed(once, side), once)
+
+
+def test_the_closings_shares_take_lines_out_of_the_picture() -> None:
+    net = small().eval()
+    net.silence()
+    source = torch.full((1, 3, 32, 32), 0.7)
+    source[..., 14:17] = 0.1
+    with torch.inference_mode():
+        assert float(net(source)[..., 14:17].mean()) == pytest.approx(0.1, abs=1e-4)
+        net.local.bias[OCTAVES] = 30.0
+        parts = net.parts(source, None, None, None)
+    assert float(parts.picture.min()) == pytest.approx(0.7, abs=1e-4)
+    assert parts.lines[:, 0].sigmoid().min() > 0.99 and parts.lines[:, 1].sigmoid().max() < 0.01
 
 
 def test_absent_inputs_equal_untrusted_ones() -> None:
@@ -53,8 +108,9 @@ def test_sample_at_reads_at_an_offset() -> None:
     assert torch.allclose(sample_at(picture, offset)[..., 1:, :8], picture[..., :9, 2:], atol=1e-5)
 
 
-def test_gradients_reach_every_parameter() -> None:
-    net = small()
+@pytest.mark.parametrize("reduction", [1, 2, 4])
+def test_gradients_reach_every_parameter(reduction: int) -> None:
+    net = CompactGenerator(3, width=8, blocks=(1, 1), reduction=reduction)
     reference, history, noise = torch.rand(1, 4, 32, 32), torch.rand(1, 4, 32, 32), torch.randn(1, 3, 32, 32)
     net(torch.rand(1, 3, 32, 32), reference, history, noise).square().mean().backward()
     silent = [name for name, value in net.named_parameters() if value.grad is None]

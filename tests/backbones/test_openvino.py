@@ -21,10 +21,10 @@ MEAN_ERROR_BFLOAT16 = 0.004
 """The tolerances that `OpenVinoGenerator` states."""
 
 
-def generator(map_channels: int = 3, *, anchored: bool = True) -> CompactGenerator:
+def generator(map_channels: int = 3, *, anchored: bool = True, reduction: int = 4) -> CompactGenerator:
     """A small generator whose heads are all at work, unlike those of a fresh one."""
     torch.manual_seed(0)
-    net = CompactGenerator(map_channels, width=16, blocks=(1, 1, 1), anchored=anchored).eval()
+    net = CompactGenerator(map_channels, width=16, blocks=(1, 1, 1), anchored=anchored, reduction=reduction).eval()
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.add_(0.01 * torch.randn_like(parameter))
@@ -80,6 +80,15 @@ def test_reference_and_history_are_not_mixed_up(engine: OpenVinoGenerator) -> No
 @pytest.mark.slow
 def test_a_generator_without_anchor_and_with_more_maps() -> None:
     net, inputs = generator(5, anchored=False), given(True, True, True, channels=5)
+    with torch.inference_mode():
+        wanted = net(*inputs)
+    made = OpenVinoGenerator(net, height=HEIGHT, width=WIDTH, threads=1)(*inputs)
+    assert (made - wanted).abs().max() <= MAX_ERROR_FLOAT32
+
+
+@pytest.mark.slow
+def test_a_generator_that_folds_two_pixels() -> None:
+    net, inputs = generator(9, reduction=2), given(True, False, channels=9)
     with torch.inference_mode():
         wanted = net(*inputs)
     made = OpenVinoGenerator(net, height=HEIGHT, width=WIDTH, threads=1)(*inputs)

@@ -12,6 +12,7 @@ from safetensors.torch import load, save
 
 from vid2vid.backbones import build
 from vid2vid.backbones.base import Backbone
+from vid2vid.backbones.texture import OCTAVES
 from vid2vid.config import BackboneConfig
 from vid2vid.errors import NonFiniteOutput
 from vid2vid.types import Chunk, Conditions, Motion, Request, VideoInfo
@@ -19,15 +20,29 @@ from vid2vid.types import Chunk, Conditions, Motion, Request, VideoInfo
 HEIGHT, WIDTH, LENGTH = 32, 64, 11
 
 
-def make_backbone(seed: int = 0) -> Backbone[Any]:
+SHAPES = {
+    "quarter": BackboneConfig(width=8, blocks=(1, 1)),
+    "half": BackboneConfig(width=8, blocks=(1, 1), reduction=2),
+    "full": BackboneConfig(width=8, blocks=(1, 1), reduction=1),
+}
+STILL = BackboneConfig(width=8, blocks=(1, 2), reduction=2, recurrent=False, textured=False)
+"""As `paired` has it: every frame by itself."""
+
+
+@pytest.fixture(params=SHAPES)
+def shape(request: pytest.FixtureRequest) -> BackboneConfig:
+    return SHAPES[request.param]
+
+
+def make_backbone(shape: BackboneConfig = SHAPES["quarter"], seed: int = 0) -> Backbone[Any]:
     """A small generator with random weights large enough that history and texture show in its pictures."""
     torch.manual_seed(seed)
-    config = BackboneConfig(width=8, blocks=(1, 1))
-    backbone = build(config, {"source": 3, "lines": 1}, weights=None, device=torch.device("cpu"), dtype="float32")
+    backbone = build(shape, {"source": 3, "lines": 1}, weights=None, device=torch.device("cpu"), dtype="float32")
     with torch.no_grad():
         for parameter in backbone.net.parameters():  # type: ignore[attr-defined]
             parameter.add_(0.05 * torch.randn_like(parameter))
-        backbone.net.detail.bias[3:] = torch.tensor([0.0, -1.0, -2.0, -2.0, -2.0])  # type: ignore[attr-defined]
+        backbone.net.detail.bias[3:] = torch.tensor([0.0, -1.0])  # type: ignore[attr-defined]
+        backbone.net.local.bias[:OCTAVES] = 1.0  # type: ignore[attr-defined]
     return backbone
 
 
@@ -69,8 +84,8 @@ def render(backbone: Backbone[Any], whole: Conditions, cuts: Sequence[int], seed
 
 
 @pytest.mark.parametrize("length", [1, 2, 5])
-def test_gives_as_many_pictures_in_range(length: int) -> None:
-    made = render(make_backbone(), part(conditions(), 0, length), ())
+def test_gives_as_many_pictures_in_range(shape: BackboneConfig, length: int) -> None:
+    made = render(make_backbone(shape), part(conditions(), 0, length), ())
     assert made.shape == (length, 3, HEIGHT, WIDTH)
     assert made.dtype == torch.float32
     assert float(made.min()) >= 0.0 and float(made.max()) <= 1.0
@@ -78,28 +93,36 @@ def test_gives_as_many_pictures_in_range(length: int) -> None:
 
 
 @pytest.mark.parametrize("cuts", [(1,), (5,), (10,), (3, 4, 9), tuple(range(1, LENGTH))])
-def test_cutting_changes_nothing(cuts: tuple[int, ...]) -> None:
-    backbone, whole = make_backbone(), conditions()
+def test_cutting_changes_nothing(shape: BackboneConfig, cuts: tuple[int, ...]) -> None:
+    backbone, whole = make_backbone(shape), conditions()
     assert torch.equal(render(backbone, whole, cuts), render(backbone, whole, ()))
 
 
-def test_dropping_the_state_is_noticed() -> None:
+def test_dropping_the_state_is_noticed(shape: BackboneConfig) -> None:
     """Guards the test above: without the carry the pieces must differ."""
-    backbone, whole = make_backbone(), conditions()
+    backbone, whole = make_backbone(shape), conditions()
     tail = part(whole, 5, LENGTH)
     alone, _ = backbone.step(Chunk(tail.maps["source"], 5), tail, backbone.start(request()))
     assert not torch.equal(alone, render(backbone, whole, ())[5:])
 
 
-def test_a_shot_begins_without_memory() -> None:
-    backbone, whole = make_backbone(), conditions(cut=6)
+def test_without_memory_every_frame_stands_alone() -> None:
+    backbone, whole = make_backbone(STILL), conditions()
+    for t, picture in enumerate(render(backbone, whole, (3, 7))):
+        frame = part(whole, t, t + 1)
+        alone, _ = backbone.step(Chunk(frame.maps["source"], t), frame, backbone.start(request(9)))
+        assert torch.equal(alone[0], picture)
+
+
+def test_a_shot_begins_without_memory(shape: BackboneConfig) -> None:
+    backbone, whole = make_backbone(shape), conditions(cut=6)
     tail = part(whole, 6, LENGTH)
     alone, _ = backbone.step(Chunk(tail.maps["source"], 6), tail, backbone.start(request()))
     assert torch.equal(render(backbone, whole, ())[6:], alone)
 
 
-def test_state_survives_saving() -> None:
-    backbone, whole = make_backbone(), conditions()
+def test_state_survives_saving(shape: BackboneConfig) -> None:
+    backbone, whole = make_backbone(shape), conditions()
     head, tail = part(whole, 0, 4), part(whole, 4, LENGTH)
     _, state = backbone.step(Chunk(head.maps["source"], 0), head, backbone.start(request(3)))
     restored = backbone.load_state(load(save(dict(backbone.save_state(state)))), request(3))
@@ -108,8 +131,8 @@ def test_state_survives_saving() -> None:
     assert torch.equal(first, second)
 
 
-def test_stepping_leaves_the_given_state_alone() -> None:
-    backbone, whole = make_backbone(), conditions()
+def test_stepping_leaves_the_given_state_alone(shape: BackboneConfig) -> None:
+    backbone, whole = make_backbone(shape), conditions()
     head, tail = part(whole, 0, 4), part(whole, 4, LENGTH)
     _, state = backbone.step(Chunk(head.maps["source"], 0), head, backbone.start(request()))
     once, _ = backbone.step(Chunk(tail.maps["source"], 4), tail, state)
@@ -117,8 +140,8 @@ def test_stepping_leaves_the_given_state_alone() -> None:
     assert torch.equal(once, again)
 
 
-def test_two_renders_in_turn_do_not_touch() -> None:
-    backbone, whole = make_backbone(), conditions()
+def test_two_renders_in_turn_do_not_touch(shape: BackboneConfig) -> None:
+    backbone, whole = make_backbone(shape), conditions()
     wanted = render(backbone, whole, (4,))
     first, second = backbone.start(request()), backbone.start(request(9))
     made = []
@@ -130,23 +153,24 @@ def test_two_renders_in_turn_do_not_touch() -> None:
     assert torch.equal(torch.cat(made), wanted)
 
 
-def test_chance_follows_the_seed() -> None:
-    backbone, whole = make_backbone(), conditions()
+def test_chance_follows_the_seed(shape: BackboneConfig) -> None:
+    backbone, whole = make_backbone(shape), conditions()
     assert torch.equal(render(backbone, whole, (), seed=5), render(backbone, whole, (), seed=5))
     assert not torch.equal(render(backbone, whole, (), seed=5), render(backbone, whole, (), seed=6))
 
 
-def test_values_that_are_not_finite_name_the_frame() -> None:
-    backbone, whole = make_backbone(), conditions()
+def test_values_that_are_not_finite_name_the_frame(shape: BackboneConfig) -> None:
+    backbone, whole = make_backbone(shape), conditions()
     whole.maps["source"][7] = float("nan")
     with pytest.raises(NonFiniteOutput, match="Frame 7"):
         render(backbone, whole, ())
 
 
-def test_an_untrained_backbone_gives_the_source_back() -> None:
+@pytest.mark.parametrize("name", [*SHAPES, "still"])
+def test_an_untrained_backbone_gives_the_source_back(name: str) -> None:
     torch.manual_seed(0)
     backbone = build(
-        BackboneConfig(width=8, blocks=(1, 1)), {"source": 3}, weights=None, device=torch.device("cpu"), dtype="float32"
+        {**SHAPES, "still": STILL}[name], {"source": 3}, weights=None, device=torch.device("cpu"), dtype="float32"
     )
     picture = torch.rand(1, 3, HEIGHT, WIDTH)
     made, _ = backbone.step(Chunk(picture, 0), Conditions({"source": picture}), backbone.start(request()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from fractions import Fraction
 
@@ -11,14 +12,18 @@ import pytest
 import torch
 
 from vid2vid.composite import to_tensor
+from vid2vid.errors import ReferenceRequired
+from vid2vid.io import open_source
 from vid2vid.registry import get_task, list_tasks
 from vid2vid.task import Task
 from vid2vid.types import Chunk, Conditions, Request, VideoInfo
 
 HEIGHT, WIDTH, LENGTH = 48, 80, 7
+KEYS = (1, 5)
 NAMES = [info.name for info in list_tasks()]
 
 
+@functools.cache
 def clip() -> np.ndarray:
     """A textured square that moves over a gradient."""
     frames = np.zeros((LENGTH, HEIGHT, WIDTH, 3), np.uint8)
@@ -30,13 +35,36 @@ def clip() -> np.ndarray:
     return frames
 
 
-def request(task: Task[object]) -> Request:
+def look(picture: np.ndarray) -> np.ndarray:
+    return np.asarray(40 + picture * (0.8, 0.6, 0.4), np.uint8)
+
+
+def request(task: Task[object], keyed: bool) -> Request:
+    """A call with the clip alone, or with two of its frames in other colours as references."""
     info = VideoInfo(WIDTH, HEIGHT, Fraction(25), LENGTH, "array")
-    return Request(info, WIDTH, HEIGHT, options=task.Options())
+    references = tuple(look(clip()[number]) for number in KEYS) if keyed else ()
+    opener = open_source(clip()).reopen
+    consent = "synthetic" if "consent" in task.needs else None
+    return Request(
+        info, WIDTH, HEIGHT, options=task.Options(), references=references, open_source=opener, consent=consent
+    )
 
 
-def conditions(task: Task[object], sizes: list[int]) -> list[Conditions]:
-    setup = task.setup(request(task), torch.device("cpu"))
+def can_do_without(name: str) -> bool:
+    """Whether a task can be rendered with no reference: `needs` says so, or the setup, where a bundle would do too."""
+    task = get_task(name)
+    try:
+        task.setup(request(task, False), torch.device("cpu"))
+    except ReferenceRequired:
+        return False
+    return "reference" not in task.needs
+
+
+CASES = [(name, keyed) for name in NAMES for keyed in (False, True) if keyed or can_do_without(name)]
+
+
+def conditions(task: Task[object], keyed: bool, sizes: list[int]) -> list[Conditions]:
+    setup = task.setup(request(task, keyed), torch.device("cpu"))
     frames, start, found = clip(), 0, []
     for size in sizes:
         found.append(task.condition(Chunk(to_tensor(list(frames[start : start + size])), start), setup))
@@ -51,31 +79,51 @@ def test_options_have_defaults_and_help(name: str) -> None:
     assert all(field.metadata.get("help") for field in dataclasses.fields(options))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_maps_are_as_declared(name: str) -> None:
+def test_every_task_is_held_to_the_contract() -> None:
+    assert {"cartoon_to_photoreal", "paired"} <= {name for name, _ in CASES}
+    assert ("paired", False) not in CASES and ("cartoon_to_photoreal", False) in CASES
+
+
+@pytest.mark.parametrize(("name", "keyed"), CASES)
+def test_maps_are_as_declared(name: str, keyed: bool) -> None:
     task = get_task(name)
-    made = conditions(task, [LENGTH])[0]
+    made = conditions(task, keyed, [LENGTH])[0]
     assert {key: value.shape[1] for key, value in made.maps.items()} == dict(task.channels)
     assert all(value.shape[0] == LENGTH and value.shape[-2:] == (HEIGHT, WIDTH) for value in made.maps.values())
     assert all(bool(torch.isfinite(value).all()) for value in made.maps.values())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "keyed"), CASES)
 @pytest.mark.parametrize("sizes", [[1, 6], [3, 3, 1], [1] * LENGTH])
-def test_cutting_changes_no_condition(name: str, sizes: list[int]) -> None:
+def test_cutting_changes_no_condition(name: str, keyed: bool, sizes: list[int]) -> None:
     task = get_task(name)
-    whole, pieces = conditions(task, [LENGTH])[0], conditions(task, sizes)
+    whole, pieces = conditions(task, keyed, [LENGTH])[0], conditions(task, keyed, sizes)
     for key, value in whole.maps.items():
         assert torch.equal(torch.cat([piece.maps[key] for piece in pieces]), value)
+    if whole.reference is not None:
+        assert torch.equal(torch.cat([piece.reference for piece in pieces if piece.reference is not None]),
+                           whole.reference)  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_composite_gives_frames_and_leaves_its_input(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name, keyed in CASES if keyed])
+def test_a_reference_shows_the_look_where_it_is_trusted(name: str) -> None:
+    reference = conditions(get_task(name), True, [LENGTH])[0].reference
+    assert reference is None or reference.shape == (LENGTH, 4, HEIGHT, WIDTH)
+    if reference is not None:
+        wanted = to_tensor([look(frame) for frame in clip()])
+        weight = reference[:, 3:]
+        assert float(weight.min()) >= 0.0 and float(weight.max()) <= 1.0
+        assert float(weight.mean()) > 0.5
+        assert float(((reference[:, :3] - wanted).abs() * weight).sum() / (3 * weight.sum())) < 0.03
+
+
+@pytest.mark.parametrize(("name", "keyed"), CASES)
+def test_composite_gives_frames_and_leaves_its_input(name: str, keyed: bool) -> None:
     task = get_task(name)
-    setup = task.setup(request(task), torch.device("cpu"))
+    setup = task.setup(request(task, keyed), torch.device("cpu"))
     source = Chunk(to_tensor(list(clip())), 0)
     generated = source.frames.clone()
-    made = task.composite(source, generated, conditions(task, [LENGTH])[0], setup)
+    made = task.composite(source, generated, conditions(task, keyed, [LENGTH])[0], setup)
     assert made.shape == source.frames.shape
     assert float(made.min()) >= 0.0 and float(made.max()) <= 1.0
     assert torch.equal(generated, source.frames)

@@ -56,7 +56,7 @@ def error(aligned: np.ndarray, t: int) -> float:
 def test_the_look_follows_the_pan(index: int) -> None:
     keys = keyed([index])
     for t in (0, 3, 9, LENGTH - 1):
-        aligned = carry(keys, t, picture(t))
+        aligned = carry(keys, t, picture(t)).reference
         moved = abs(t - index) * SPEED_PX
         assert error(aligned, t) < 0.03
         assert aligned[..., 3].mean() > 0.8 * (WIDTH - moved) / WIDTH
@@ -66,7 +66,7 @@ def test_the_look_follows_the_pan(index: int) -> None:
 
 
 def test_what_the_key_does_not_show_is_not_trusted() -> None:
-    aligned = carry(keyed([0]), LENGTH - 1, picture(LENGTH - 1))
+    aligned = carry(keyed([0]), LENGTH - 1, picture(LENGTH - 1)).reference
     uncovered = SPEED_PX * (LENGTH - 1)
     assert aligned[:, -uncovered + 6 :, 3].mean() < 0.35
     assert aligned[:, : WIDTH - uncovered - 6, 3].mean() > 0.8
@@ -75,13 +75,13 @@ def test_what_the_key_does_not_show_is_not_trusted() -> None:
 def test_two_keys_cover_more_than_one() -> None:
     one, two = keyed([0]), keyed([0, LENGTH - 1])
     t = LENGTH // 2
-    assert carry(two, t, picture(t))[..., 3].mean() > carry(one, t, picture(t))[..., 3].mean() + 0.05
+    assert carry(two, t, picture(t)).validity.mean() > carry(one, t, picture(t)).validity.mean() + 0.05
 
 
 def test_a_key_ends_with_its_shot() -> None:
     keys = keyed([2], cut=8)
     assert set(keys[0].fields) == set(range(8))
-    assert not carry(keys, 9, picture(9))[..., 3].any()
+    assert not carry(keys, 9, picture(9)).validity.any()
 
 
 def test_the_reach_bounds_the_memory() -> None:

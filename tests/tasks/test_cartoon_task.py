@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import cv2
@@ -39,15 +40,28 @@ def psnr_db(made: np.ndarray, frames: slice = slice(None)) -> float:
 
 
 def test_key_frames_make_the_whole_clip_look_like_them() -> None:
-    made = vid2vid.translate(CARTOON, "cartoon_to_photoreal", reference=[LIVE[2], LIVE[13]], progress=False)
+    made = vid2vid.translate(CARTOON, "cartoon_to_photoreal", reference=[LIVE[2], LIVE[13]], minutes=0,
+                             progress=False)  # fmt: skip
     assert [key["frame"] for key in made.report["task_report"]["key_frames"]] == [2, 13]
     assert made.report["task_report"]["finish"] == "none"
     between = slice(5, 11)
     assert psnr_db(made.frames, between) > psnr_db(CARTOON, between) + 3.0
 
 
+def test_a_net_is_fitted_to_the_key_frames_within_the_minutes() -> None:
+    began = time.perf_counter()
+    made = vid2vid.translate(
+        CARTOON, "cartoon_to_photoreal", reference=[LIVE[2], LIVE[13]], minutes=0.05, preset="fast", progress=False
+    )
+    assert made.report["task_report"]["way"].endswith("and a net fitted to them")
+    between = slice(5, 11)
+    assert psnr_db(made.frames, between) > psnr_db(CARTOON, between) + 3.0
+    assert time.perf_counter() - began < 40.0, "three seconds of fitting, and the rest of the render"
+
+
 def test_numbers_of_key_frames_can_be_said() -> None:
-    made = vid2vid.translate(CARTOON, "cartoon_to_photoreal", reference=LIVE[4], key_frames=(4,), progress=False)
+    made = vid2vid.translate(CARTOON, "cartoon_to_photoreal", reference=LIVE[4], key_frames=(4,), minutes=0,
+                             progress=False)  # fmt: skip
     assert made.report["task_report"]["key_frames"] == [{"frame": 4, "agreement": 1.0}]
     with pytest.raises(vid2vid.InvalidOption, match="key_frames"):
         vid2vid.translate(CARTOON, "cartoon_to_photoreal", reference=LIVE[4], key_frames=(99,), progress=False)

@@ -6,7 +6,9 @@ from itertools import islice
 
 import cv2
 import numpy as np
+import pytest
 import torch
+from vid2vid_tasks.cartoon_to_photoreal import pairs
 from vid2vid_tasks.cartoon_to_photoreal.pairs import PairStream, Shot, StreamConfig
 
 from vid2vid.backbones.generator import sample_at
@@ -58,11 +60,18 @@ def test_the_first_frame_of_an_episode_has_no_past_and_others_have() -> None:
 
 
 def test_flow_explains_the_next_cartoon() -> None:
-    window = first(1, references=0.0)[0]
-    moved = sample_at(window.maps[:, 0], window.flow[:, 1])
-    weight = window.trust[:, 1]
-    explained = ((moved - window.maps[:, 1]).abs() * weight).sum() / (3 * weight.sum())
-    assert float(explained) < 0.03
+    """Over several styles: some draw lines that flicker, and no flow explains those."""
+    explained, still = [], []
+    for seed in range(4):
+        window = first(1, references=0.0, seed=seed)[0]
+        weight = window.trust[:, 1]
+        for found, picture in (
+            (explained, sample_at(window.maps[:, 0], window.flow[:, 1])),
+            (still, window.maps[:, 0]),
+        ):
+            found.append(float(((picture - window.maps[:, 1]).abs() * weight).sum() / (3 * weight.sum())))
+    assert np.mean(explained) < 0.03
+    assert np.mean(explained) < 0.25 * np.mean(still)
 
 
 def test_key_frames_come_aligned() -> None:
@@ -72,3 +81,37 @@ def test_key_frames_come_aligned() -> None:
     assert float(valid.mean()) > 0.2
     assert float((errors * valid).sum() / (3 * valid.sum())) < 0.06
     assert not first(1, references=0.0)[0].reference.any()
+
+
+def same(one: Window, two: Window) -> bool:
+    return all(torch.equal(getattr(one, name), getattr(two, name)) for name in Window.__slots__)
+
+
+@pytest.fixture
+def stream(monkeypatch: pytest.MonkeyPatch) -> PairStream:
+    """Drawn in this process; three slots, so that they do not divide evenly between two processes."""
+    monkeypatch.setattr(pairs, "DataLoader", lambda stream, **settings: stream)
+    return PairStream(shots(), StreamConfig(slots=3, crop=CROP, seed=4))
+
+
+def test_it_can_start_anywhere(stream: PairStream) -> None:
+    whole = list(islice(stream.start(0), 9))
+    assert all(same(one, two) for one, two in zip(islice(stream.start(5), 4), whole[5:], strict=True))
+    assert not same(whole[5], whole[6])
+
+
+def test_two_processes_share_the_slots_of_one(stream: PairStream) -> None:
+    whole = list(islice(stream.start(2), 3))
+    shares = [list(islice(stream.start(2, rank, 2), 3)) for rank in (0, 1)]
+    assert [share[0].maps.shape[0] for share in shares] == [2, 1]
+    for number, window in enumerate(whole):
+        for rank in (0, 1):
+            for name in Window.__slots__:
+                assert torch.equal(getattr(window, name)[rank::2], getattr(shares[rank][number], name))
+
+
+def test_a_worker_draws_the_same(stream: PairStream, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = next(stream.start(3, 1, 2))
+    monkeypatch.undo()
+    cv2.setNumThreads(1)  # a worker forked from a process with a pool of threads would wait for it forever
+    assert same(next(stream.start(3, 1, 2)), here)

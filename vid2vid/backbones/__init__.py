@@ -24,6 +24,7 @@ def build(
     channels: Mapping[str, int],
     *,
     weights: Path | None,
+    net: CompactGenerator | None = None,
     device: torch.device,
     dtype: NumberFormat | None = None,
     engine: str = "torch",
@@ -35,6 +36,7 @@ def build(
         config: family and shape.
         channels: condition map -> channels, in the order of the generator's input.
         weights: a safetensors file; None keeps the start, which gives the source or the reference back.
+        net: a generator that is taken as it is, in place of weights.
         device, dtype: where and in what numbers it runs; None chooses by device.
         engine: `torch` or `openvino` (CPU only).
         size: height and width it will run at, for engines that fix them.
@@ -44,23 +46,40 @@ def build(
         EngineUnavailable: the engine is not there, or not for this device or number format.
         ModelError: the weights cannot be used.
     """
-    if config.name not in BACKBONES:
-        raise InvalidOption(f"No backbone named '{config.name}'. There are: {', '.join(BACKBONES)}.")
     import torch
 
     from vid2vid.backbones.compact import CompactBackbone
-    from vid2vid.backbones.generator import CompactGenerator
     from vid2vid.backbones.weights import load_weights
 
-    net = CompactGenerator(sum(channels.values()), config.width, config.blocks, anchored="source" in channels)
-    if weights is None:
-        net.silence()
-    else:
-        load_weights(net, weights)
+    if net is None:
+        net = make_generator(config, channels)
+        if weights is None:
+            net.silence()
+        else:
+            load_weights(net, weights)
     net = net.to(device).to(memory_format=torch.channels_last)
     if engine == "openvino":
-        return CompactBackbone(net, tuple(channels), _openvino(net, device, dtype, size))
-    return CompactBackbone(net.to(getattr(torch, dtype or default_dtype(device))), tuple(channels))
+        return CompactBackbone(net, tuple(channels), config, _openvino(net, device, dtype, size))
+    return CompactBackbone(net.to(getattr(torch, dtype or default_dtype(device))), tuple(channels), config)
+
+
+def make_generator(config: BackboneConfig, channels: Mapping[str, int]) -> CompactGenerator:
+    """The untrained generator of a task.
+
+    Args:
+        config: family and shape.
+        channels: condition map -> channels, in the order of the generator's input; a map named `source` is what the
+            output starts from and must come first.
+
+    Raises:
+        InvalidOption: unknown family.
+    """
+    if config.name not in BACKBONES:
+        raise InvalidOption(f"No backbone named '{config.name}'. There are: {', '.join(BACKBONES)}.")
+    from vid2vid.backbones.generator import CompactGenerator
+
+    anchored = "source" in channels
+    return CompactGenerator(sum(channels.values()), config.width, config.blocks, anchored, config.reduction)
 
 
 def default_dtype(device: torch.device) -> NumberFormat:

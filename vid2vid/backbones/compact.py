@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vid2vid.backbones.generator import CompactGenerator, sample_at
 from vid2vid.backbones.texture import carried_places, look_up, make_tile, new_places
+from vid2vid.config import BackboneConfig
 from vid2vid.errors import NonFiniteOutput
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class CompactBackbone:
 
     Args:
         net: the generator, whose device and number format it works in.
+        config: says whether last output and texture come in.
         engine: another engine that runs the same generator; None runs the torch module.
         channels: names of the condition maps in the order of the generator's input.
     """
@@ -43,10 +45,17 @@ class CompactBackbone:
     window = 1
     overlap = 0
 
-    def __init__(self, net: CompactGenerator, channels: tuple[str, ...], engine: Generator | None = None) -> None:
+    def __init__(
+        self,
+        net: CompactGenerator,
+        channels: tuple[str, ...],
+        config: BackboneConfig | None = None,
+        engine: Generator | None = None,
+    ) -> None:
         self.net = net.eval().requires_grad_(False)
         self.multiple_of = net.multiple_of
         self._channels = channels
+        self._config = config or BackboneConfig()
         self._engine = engine
         weight = net.stem_maps.weight
         self._device = weight.device
@@ -76,7 +85,8 @@ class CompactBackbone:
         for t in range(maps.shape[0]):
             history, places = self._carry(conditions, t, chunk.start + t, state, maps)
             reference = None if conditions.reference is None else self._on_device(conditions.reference[t : t + 1])
-            picture = self._run(self._on_device(maps[t : t + 1]), reference, history, look_up(self._tile, places))
+            texture = look_up(self._tile, places) if self._config.textured else None
+            picture = self._run(self._on_device(maps[t : t + 1]), reference, history, texture)
             if not torch.isfinite(picture).all():
                 raise NonFiniteOutput(
                     f"Frame {chunk.start + t}: the generator gave values that are not finite. "
@@ -103,7 +113,9 @@ class CompactBackbone:
         """The last output warped to this frame beside its trust, and the places of its texture."""
         fresh = new_places(self._on_device(maps[t : t + 1]), state.seed, index)
         motion = conditions.motion
-        if motion is None or state.output is None or state.places is None or not motion.weight[t].any():
+        if not self._config.recurrent or motion is None or not motion.weight[t].any():
+            return None, fresh
+        if state.output is None or state.places is None:
             return None, fresh
         flow, trust = self._on_device(motion.flow[t : t + 1]), self._on_device(motion.weight[t : t + 1])
         moved = sample_at(torch.cat((state.output, state.places), 1), flow)
@@ -112,7 +124,7 @@ class CompactBackbone:
     def _on_device(self, tensor: Tensor) -> Tensor:
         return tensor.to(self._device, non_blocking=True)
 
-    def _run(self, maps: Tensor, reference: Tensor | None, history: Tensor | None, texture: Tensor) -> Tensor:
+    def _run(self, maps: Tensor, reference: Tensor | None, history: Tensor | None, texture: Tensor | None) -> Tensor:
         if self._engine is not None:
             return self._engine(maps, reference, history, texture)
         picture: Tensor = self.net(maps, reference, history, texture)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch import Tensor, nn
 
-from vid2vid.backbones.generator import REDUCTION
 from vid2vid.backbones.texture import OCTAVES
 from vid2vid.errors import EngineUnavailable, InvalidOption
 
@@ -61,7 +60,7 @@ class OpenVinoGenerator:
         self._settings = self._checked_settings(dtype, threads)
         self._net = net
         stems = ("maps", "reference", "history")
-        self._channels = {name: getattr(net, f"stem_{name}").in_channels // REDUCTION**2 for name in stems}
+        self._channels = {name: getattr(net, f"stem_{name}").in_channels // net.reduction**2 for name in stems}
         self._channels["texture"] = OCTAVES
         self._zeros = {name: torch.zeros(1, self._channels[name], height, width) for name in ("history", "texture")}
         self._variants: dict[tuple[str, ...], Any] = {}

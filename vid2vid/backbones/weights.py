@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from vid2vid.backbones.generator import CompactGenerator
+
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _SHOWN = 5
 
@@ -42,6 +44,57 @@ def load_weights(net: Formed, path: Path) -> None:
         WeightsMismatch: names or shapes differ from the network's.
         BadWeights: a value is NaN or infinite.
     """
+    tensors = _read(net, path)
+    check_weights(net, tensors, str(path))
+    net.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+
+
+def load_trunk(net: CompactGenerator, path: Path) -> bool:
+    """Starts a generator from another task's weights: the trunk, and what else has the same shape.
+
+    Of the stem for condition maps, the part that sees the source is taken over; channels that the other task did not
+    have start at zero, so that the net begins as it was and learns what the new maps are for.
+
+    Returns:
+        Whether the trunks have the same shape; if not, the net is unchanged.
+
+    Raises:
+        ModelError, InputError: as in `load_weights`.
+    """
+    tensors, own = _read(net, path), net.state_dict()
+    if _trunk_shapes(tensors) != _trunk_shapes(own):
+        return False
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor.float()).all():
+            raise BadWeights(f"'{path}' holds values that are not finite in '{name}'. Train it again.")
+        if name in own and own[name].shape == tensor.shape:
+            own[name] = tensor.float()
+    stem = "stem_maps.weight"
+    if stem in tensors and tensors[stem].shape != own[stem].shape:
+        own[stem] = _widened(tensors[stem].float(), own[stem], net.reduction**2)
+    net.load_state_dict(own)
+    return True
+
+
+def _trunk_shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    """With the unfolding head's, which tell reductions apart."""
+    return {name: value.shape for name, value in tensors.items() if name.startswith(("trunk.", "unfold."))}
+
+
+def _widened(stem: Tensor, like: Tensor, pixels: int) -> Tensor:
+    """A stem's weights for more, or fewer, channels of each pixel; those that are new start at zero."""
+    width, _, rows, columns = like.shape
+    if stem.shape[0] != width or stem.shape[1] % pixels:
+        return like
+    wide = torch.zeros_like(like).view(width, pixels, -1, rows, columns)
+    old = stem.view(width, pixels, -1, rows, columns)
+    shared = min(old.shape[2], wide.shape[2])
+    wide[:, :, :shared] = old[:, :, :shared]
+    return wide.reshape(like.shape)
+
+
+def _read(net: Formed, path: Path) -> dict[str, Tensor]:
+    """The tensors of a file that is what it says and was made for this form of network."""
     if not path.is_file():
         raise InputNotFound(f"There are no weights at '{path}'. Give the path of a .safetensors file.")
     with path.open("rb") as file:
@@ -62,8 +115,7 @@ def load_weights(net: Formed, path: Path) -> None:
         raise WeightsMismatch(
             f"'{path}' was trained for the network form {form!r}, this one is {net.form!r}. Train it again."
         )
-    check_weights(net, tensors, str(path))
-    net.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    return tensors
 
 
 def check_weights(net: Formed, tensors: Mapping[str, Tensor], origin: str) -> None:

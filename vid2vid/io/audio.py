@@ -46,10 +46,10 @@ _BITS_PER_CHANNEL = 96_000
 
 @dataclass(frozen=True, slots=True)
 class AudioOutcome:
-    """What became of the source's sound."""
+    """What became of the sound."""
 
-    action: Literal["copied", "aac", "opus", "none"]
-    """`copied`: every track bit by bit; `aac`, `opus`: at least one track was re-encoded to that; `none`: no sound."""
+    action: Literal["copied", "aac", "opus", "flac", "none"]
+    """`copied`: every track bit by bit; `aac`, `opus`, `flac`: at least one was encoded to that; `none`: no sound."""
     reason: str
     """Why, in plain words."""
 

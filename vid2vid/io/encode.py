@@ -22,12 +22,14 @@ from vid2vid.io.audio import AudioOutcome, AudioTracks
 from vid2vid.io.gif import Palettes
 from vid2vid.io.output import PartialFile, check_output, muxer_for, writing
 from vid2vid.io.probe import Rate, check_fps
+from vid2vid.io.soundtrack import EncodedSound, WaitingPackets
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.packet import Packet
     from av.video.stream import VideoStream
 
+    from vid2vid.io.soundtrack import Compose
     from vid2vid.types import Picture
 
 _DEFAULT_CODEC = {"mp4": "libx264", "mov": "libx264", "matroska": "libx264", "webm": "libvpx-vp9", "gif": "gif"}
@@ -69,6 +71,7 @@ class VideoWriter:
         quality: float = 18,
         preset: str = "veryfast",
         audio_from: str | os.PathLike[str] | None = None,
+        compose: Compose | None = None,
         overwrite: bool = False,
         sample_aspect: Fraction = Fraction(1),
         threads: int = 0,
@@ -85,6 +88,8 @@ class VideoWriter:
             quality: x264's CRF scale, 0 (lossless) to 51; other encoders get their like.
             preset: x264's speed names; used for H.264 and H.265.
             audio_from: file whose sound goes along, in sync with its first shown frame, cut at the video's end.
+            compose: makes the sound once all frames are there; until then the encoded frames wait on disk beside the
+                target. Where it makes none, the sound of `audio_from` goes along.
             overwrite: whether an existing target may be replaced.
             sample_aspect: width of a pixel over its height.
             threads: encoder threads; 0 lets the encoder choose.
@@ -109,7 +114,10 @@ class VideoWriter:
         self._palettes = Palettes(width, height, self._time_base) if self._codec == "gif" else None
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
-        self._audio: AudioTracks | None = None
+        self._compose = compose
+        self._waiting: WaitingPackets | None = None
+        self._audio: AudioTracks | EncodedSound | None = None
+        self._silence = AudioOutcome("none", "no sound was asked for")
         self._durations: dict[int, int] = {}
         self._last_s: Fraction | None = None
         self._last_ticks, self._last_duration, self._first_dts = -1, 0, 0
@@ -120,7 +128,7 @@ class VideoWriter:
     @property
     def audio(self) -> AudioOutcome:
         """What became of the sound."""
-        return self._audio.outcome if self._audio else AudioOutcome("none", "no sound was asked for")
+        return self._audio.outcome if self._audio else self._silence
 
     def __enter__(self) -> Self:
         with writing(self._target):
@@ -129,7 +137,10 @@ class VideoWriter:
         self._container = container
         try:
             self._stream = self._add_stream(container)
-            if self._audio_from is not None:
+            if self._compose is not None:
+                with writing(self._target):
+                    self._waiting = WaitingPackets(self._target.parent)
+            elif self._audio_from is not None:
                 self._audio = AudioTracks(Path(self._audio_from), container, self._muxer)
         except BaseException:
             self._abandon()
@@ -192,11 +203,39 @@ class VideoWriter:
             self._audio.close()
         with writing(self._target):
             self._mux_last(end_ticks)
+        if self._waiting is not None:
+            self._join_sound(self._waiting, end_ticks * self._time_base)
+        with writing(self._target):
             if self._container is not None:
                 self._container.close()
         self._container = None
 
+    def _join_sound(self, waiting: WaitingPackets, end_s: Fraction) -> None:
+        """Makes the sound and writes the waiting frames with it, side by side."""
+        container, stream = cast("OutputContainer", self._container), cast("VideoStream", self._stream)
+        self._audio = self._made_sound(container, end_s)
+        for packet in waiting.packets(stream):
+            if self._audio is not None:
+                self._audio.pump(cast(int, packet.dts) * packet.time_base)
+            with writing(self._target):
+                container.mux_one(packet)
+        if self._audio is not None:
+            self._audio.finish(end_s)
+            self._audio.close()
+        waiting.close()
+
+    def _made_sound(self, container: OutputContainer, end_s: Fraction) -> AudioTracks | EncodedSound | None:
+        sound = cast("Compose", self._compose)(end_s)
+        if sound.blocks is not None and self._muxer != "gif":
+            return EncodedSound(sound, container, self._muxer)
+        if sound.blocks is None and self._audio_from is not None:
+            return AudioTracks(Path(self._audio_from), container, self._muxer)
+        self._silence = AudioOutcome("none", sound.reason if sound.blocks is None else "gif holds no sound")
+        return None
+
     def _abandon(self) -> None:
+        if self._waiting is not None:
+            self._waiting.close()
         if self._audio is not None:
             self._audio.close()
         container, self._container = self._container, None
@@ -246,8 +285,8 @@ class VideoWriter:
             packet.duration = self._durations.pop(packet.pts or 0, 0) or packet.duration
             if self._held is None:
                 self._first_dts = packet.dts or 0
-            elif self._container is not None:
-                self._container.mux_one(self._held)
+            else:
+                self._send(self._held)
             self._held = packet
 
     def _mux_last(self, end_ticks: int) -> None:
@@ -256,8 +295,14 @@ class VideoWriter:
         if self._muxer in ("mp4", "mov") and self._held.dts is not None:
             # MP4 adds up the steps between decoding times; the last one has to bring the sum to the true length.
             self._held.duration = end_ticks - (self._held.dts - self._first_dts)
-        self._container.mux_one(self._held)
+        self._send(self._held)
         self._held = None
+
+    def _send(self, packet: Packet[VideoStream]) -> None:
+        if self._waiting is not None:
+            self._waiting.add(packet)
+        elif self._container is not None:
+            self._container.mux_one(packet)
 
     def _duration(self, ticks: int) -> int:
         nominal = max(1, round(1 / (self._fps * self._time_base)))

@@ -34,6 +34,8 @@ REACH: Final = 150
 """Frames on either side of a key frame that it is carried to: bounds the memory whatever the length of the clip."""
 SEARCH_GAIN: Final = 1.5
 """Luma levels by which a new search must explain a pixel better before it replaces the field carried along."""
+LEAST_WEIGHT: Final = 1e-3
+"""Weight of a key pixel that is not trusted at all: what it shows is wrong, but a hole would be black."""
 KEY_TRUST_DEVIATION: Final = 0.08
 """Colour difference at which the trust in a carried key pixel has fallen to exp(-1/2)."""
 
@@ -108,29 +110,47 @@ def _search_where_worse(current: Picture, key: Picture, carried: Field, search: 
     return np.asarray(carried + cv2.GaussianBlur(share, (5, 5), 0)[..., None] * (searched - carried), np.float32)
 
 
-def carry(keys: Sequence[KeyFrame], index: int, picture: Picture) -> NDArray[np.float32]:
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """Key frames carried onto one frame and mixed."""
+
+    look: NDArray[np.float32]
+    """`(H, W, 3)` in [0, 1]."""
+    key_source: NDArray[np.float32]
+    """`(H, W, 3)` in [0, 1], the key frames' own frames, carried and mixed alike: where it differs from the frame, the
+    look does not fit."""
+    validity: NDArray[np.float32]
+    """`(H, W)` in [0, 1]; 0 where no key frame reaches."""
+
+    @property
+    def reference(self) -> NDArray[np.float32]:
+        """`(H, W, 4)`: look and validity."""
+        return np.concatenate((self.look, self.validity[..., None]), 2)
+
+
+def carry(keys: Sequence[KeyFrame], index: int, picture: Picture) -> Carried:
     """Aligns the key frames to one frame: the nearest before and after, mixed by nearness and trust.
 
     Args:
         keys: all key frames with their fields.
         index: number of the frame.
         picture: `(H, W, 3)` uint8, the frame at the working size.
-
-    Returns:
-        `(H, W, 4)` float32: RGB in [0, 1] and validity in [0, 1]; validity 0 where no key frame reaches.
     """
     height, width = picture.shape[:2]
-    total = np.zeros((height, width, 3), np.float32)
+    total = np.zeros((height, width, 6), np.float32)
     weights = np.full((height, width, 1), 1e-6, np.float32)
     validity = np.zeros((height, width), np.float32)
     for key in _around(keys, index):
-        flow = _full_size(key.fields[index], width, height)
-        believed = trust(picture, np.asarray(warp(key.source, flow), np.uint8), flow, KEY_TRUST_DEVIATION)
-        weight = (believed**2 / (1.0 + abs(index - key.index)))[..., None]
-        total += weight * (np.asarray(warp(key.look, flow), np.float32) / 255.0)
+        flow = full_size(key.fields[index], width, height)
+        moved = np.asarray(warp(key.source, flow), np.uint8)
+        believed = trust(picture, moved, flow, KEY_TRUST_DEVIATION)
+        weight = ((believed**2 + LEAST_WEIGHT) / (1.0 + abs(index - key.index)))[..., None]
+        moved = np.concatenate((warp(key.look, flow), moved), 2)
+        total += np.multiply(moved, weight * np.float32(1.0 / 255.0), dtype=np.float32)
         weights += weight
         validity = np.maximum(validity, believed)
-    return np.concatenate((total / weights, validity[..., None]), 2)
+    total /= weights
+    return Carried(total[..., :3], total[..., 3:], validity)
 
 
 def _around(keys: Sequence[KeyFrame], index: int) -> list[KeyFrame]:
@@ -141,7 +161,8 @@ def _around(keys: Sequence[KeyFrame], index: int) -> list[KeyFrame]:
     return [key for key in (before, after) if key is not None]
 
 
-def _full_size(flow: NDArray[np.float16], width: int, height: int) -> Field:
+def full_size(flow: NDArray[np.float16], width: int, height: int) -> Field:
+    """A field enlarged to the frame's size, in the frame's pixels."""
     rows, columns = flow.shape[:2]
     large = np.asarray(cv2.resize(flow.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
     large *= np.array((width / columns, height / rows), np.float32)

@@ -36,9 +36,6 @@ class Match:
 def match_to_frames(pictures: Sequence[Picture], frames: Iterable[Frame], width: int, height: int) -> list[Match]:
     """Finds for every picture the frame that it is a version of, whatever its colours.
 
-    Pictures are compared by the structure of luma: differences from the local mean over the local deviation, beside the
-    length of the gradient. Both survive a change of look; colours do not.
-
     Args:
         pictures: `(h, w, 3)` uint8 each, of the clip's shape but any size.
         frames: the clip, read once.
@@ -52,6 +49,23 @@ def match_to_frames(pictures: Sequence[Picture], frames: Iterable[Frame], width:
     """
     for number, picture in enumerate(pictures, start=1):
         _check_shape(number, picture, width, height)
+    matches = best_matches(pictures, frames, width, height)
+    _check_matches(matches)
+    return matches
+
+
+def best_matches(pictures: Sequence[Picture], frames: Iterable[Frame], width: int, height: int) -> list[Match]:
+    """Finds for every picture the frame that resembles it most, however little.
+
+    Pictures are compared by the structure of luma: differences from the local mean over the local deviation, beside the
+    length of the gradient. Both survive a change of look; colours do not.
+
+    Args:
+        pictures, frames, width, height: as for `match_to_frames`.
+
+    Returns:
+        One match a picture, in order.
+    """
     columns = max(16, round(DESCRIPTOR_ROWS * width / height))
     wanted = np.stack([_descriptor(picture, columns) for picture in pictures])
     best = np.full(len(pictures), -1.0)
@@ -60,9 +74,7 @@ def match_to_frames(pictures: Sequence[Picture], frames: Iterable[Frame], width:
         agreement = wanted @ _descriptor(frame.pixels, columns)
         better = agreement > best
         best[better], found[better] = agreement[better], frame.index
-    matches = [Match(int(frame), float(score)) for frame, score in zip(found, best, strict=True)]
-    _check_matches(matches)
-    return matches
+    return [Match(int(frame), float(score)) for frame, score in zip(found, best, strict=True)]
 
 
 def _descriptor(picture: Picture, columns: int) -> NDArray[np.float32]:
