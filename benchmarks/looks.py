@@ -168,13 +168,20 @@ def draw(
 
 
 def curves(path: Path) -> dict[str, dict[str, list[tuple[float, float]]]]:
-    """Panel -> method -> (minutes, ST-LPIPS as a share of the untouched source's), from all results in a file."""
+    """Panel -> method -> (minutes, value), from all results in a file; clips with one budget only are left out."""
+    wanted = {"st_ratio": "ST-LPIPS over the untouched source's (lower is better)",
+              "movers_psnr_db": "PSNR on movers, dB (higher is better)"}  # fmt: skip
     panels: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for key, values in json.loads(path.read_text()).items():
+    results = json.loads(path.read_text())
+    for key, values in results.items():
         clip, look, method = key.split("/")[:3]
-        if method != "source":  # its ratio is 1, and would press all others together
-            panel = panels.setdefault(f"{clip}, {look}: ST-LPIPS over the untouched source's (lower is better)", {})
-            panel.setdefault(method, []).append((float(values.get("minutes", 0.0)), float(values["st_ratio"])))
+        budgets = {each.get("minutes") for name, each in results.items() if name.startswith(f"{clip}/{look}/")}
+        if method in ("source", "affine") or len(budgets) < 3:  # far off, they would press all others together
+            continue
+        for name, title in wanted.items():
+            if values.get(name) is not None:
+                panel = panels.setdefault(f"{clip}, {look}: {title}", {})
+                panel.setdefault(method, []).append((float(values.get("minutes", 0.0)), float(values[name])))
     return {title: {name: sorted(points) for name, points in lines.items()} for title, lines in panels.items()}
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 sys.path.insert(0, sys.argv[1])
 torch.set_num_threads(1)
-import test_training as t
+import training_runs as t
 from vid2vid.errors import NonFiniteOutput
 from vid2vid import training
 
@@ -42,7 +42,7 @@ if case == "nan":
 if case == "break" and not list(folder.glob("checkpoint-*")):
     pictures = t.Pictures(slots=3, stop_at=3)
 try:
-    fitted = t.fit(net, pictures, settings, folder, judge=judge, watch=told.append)
+    fitted = training.fit(net, pictures, settings, folder, judge=judge, watch=told.append)
     result = {"steps": fitted.steps, "stopped": fitted.stopped, "seconds": fitted.seconds}
 except (NonFiniteOutput, KeyboardInterrupt) as error:
     result = {"error": type(error).__name__}
@@ -122,9 +122,9 @@ def test_two_processes_learn_what_one_learns(alone: Path, tmp_path: Path) -> Non
     close(alone, tmp_path / "two")
     start = load_file(tmp_path / "two" / "weights.safetensors")
     sys.path.insert(0, str(TESTS))
-    import test_training
+    import training_runs
 
-    moved = max(float((value - start[name]).abs().max()) for name, value in test_training.net().state_dict().items())
+    moved = max(float((value - start[name]).abs().max()) for name, value in training_runs.net().state_dict().items())
     assert moved > 2e-4
 
 

@@ -1,108 +1,28 @@
-"""Teaching a generator: it learns, continues to the same bits, ends in time, and never saves what is broken."""
+"""Teaching a generator: it learns, continues to the same bits, and never saves what is broken."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from vid2vid import checkpoint, processes, training
-from vid2vid.backbones.generator import CompactGenerator
+from tests.training_runs import ALL_LOSSES, LOSSES, Examiner, Pictures, bits, config, lines, net, same
+from vid2vid import processes, training
 from vid2vid.backbones.texture import make_tile
 from vid2vid.backbones.weights import load_weights
 from vid2vid.closed_loop import dealt
 from vid2vid.errors import EmptyInput, EngineUnavailable, InvalidOption, NonFiniteOutput
 from vid2vid.losses import TextureLoss
-from vid2vid.training import FitConfig, Progress, Score, ScoredAt, Window, fit
-
-LOSSES = {"l1": 2.0, "gradient": 0.3, "temporal": 0.5}
-ALL_LOSSES = {**LOSSES, "texture": 1.0, "grid": 1.0, "adversarial": 0.1}
-SIDE = 32
-
-
-def net(seed: int = 0, width: int = 8) -> CompactGenerator:
-    torch.manual_seed(seed)
-    return CompactGenerator(3, width=width, blocks=(1, 1))
-
-
-class Pictures:
-    """Smooth pictures whose target is darker and tinted: a global change that a few steps can learn."""
-
-    def __init__(self, slots: int = 2, side: int = SIDE, stop_at: int | None = None, poison_at: int | None = None):
-        self.slots, self.side, self.stop_at, self.poison_at = slots, side, stop_at, poison_at
-        self.given: list[int] = []
-
-    def start(self, step: int, rank: int = 0, world: int = 1) -> Iterator[Window]:
-        while True:
-            if step == self.stop_at:
-                raise KeyboardInterrupt
-            self.given.append(step)
-            yield self.window(step, slice(rank, None, world))
-            step += 1
-
-    def window(self, step: int, slots: slice = slice(None)) -> Window:
-        chance = torch.Generator().manual_seed(step)
-        small = torch.rand(self.slots * 2, 3, 4, 4, generator=chance)
-        large = torch.nn.functional.interpolate(small, size=(SIDE, self.side), mode="bilinear")
-        source = large.view(self.slots, 2, 3, SIDE, self.side)
-        flow = torch.randn(self.slots, 2, 2, SIDE, self.side, generator=chance)
-        trust = torch.full((self.slots, 2, 1, SIDE, self.side), 0.6)
-        target = source * torch.tensor([0.8, 0.6, 0.5])[:, None, None] + 0.05
-        if step == self.poison_at:
-            target[0, 0, 0, 0, 0] = float("nan")
-        nothing = torch.zeros(self.slots, 2, 4, SIDE, self.side)
-        return Window(*(tensor[slots] for tensor in (source, target, nothing, flow, trust)))
-
-
-class Examiner:
-    """A judge that gives what it is told to, after a while."""
-
-    def __init__(self, *values: float, takes_s: float = 0.0, name: str = "st_lpips") -> None:
-        self.values, self.takes_s, self.name = list(values), takes_s, name
-        self.seen: list[dict[str, torch.Tensor]] = []
-
-    def __call__(self, net: CompactGenerator) -> Score:
-        assert not net.training and not torch.is_grad_enabled()
-        torch.rand(3)
-        self.seen.append({name: value.clone() for name, value in net.state_dict().items()})
-        time.sleep(self.takes_s)
-        sheet = np.full((4, 6, 3), (200, 100, 50), np.uint8)
-        return Score({self.name: self.values[min(len(self.seen), len(self.values)) - 1], "psnr_db": 20.0}, sheet)
-
-
-def config(steps: int | None, **changes: Any) -> FitConfig:
-    usual = FitConfig(steps=steps or 1, learning_rate=2e-3, warmup_steps=5, precision="no", device="cpu", losses=LOSSES)
-    return replace(usual, steps=steps, **changes)
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def bits(folder: Path) -> dict[str, bytes]:
-    """All that the newest checkpoint holds, but for the time that it took."""
-    found = checkpoint.newest(folder)
-    assert found is not None
-    named = {path.name: path.read_bytes() for path in found.path.glob("*.safetensors")}
-    facts = {name: value for name, value in found.facts.items() if name not in ("elapsed_s", "config", "scores")}
-    return {**named, "facts": json.dumps(facts).encode(), "step": str(found.step).encode()}
-
-
-def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(value, second[name]) for name, value in first.items())
+from vid2vid.training import Window, fit
 
 
 def test_it_learns(tmp_path: Path) -> None:
@@ -170,8 +90,8 @@ from pathlib import Path
 import torch
 sys.path.insert(0, sys.argv[1])
 torch.set_num_threads(1)
-import test_training as t
-from vid2vid import checkpoint
+import training_runs as t
+from vid2vid import checkpoint, training
 
 folder, moment, count = Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 calls = 0
@@ -193,7 +113,7 @@ elif moment == "prune":
     checkpoint._prune = deadly(checkpoint._prune)
 elif moment == "window":
     t.Pictures.window = deadly(t.Pictures.window)
-t.fit(t.net(), t.Pictures(), t.config(8, save_every_s=0.0, losses=t.ALL_LOSSES), folder)
+training.fit(t.net(), t.Pictures(), t.config(8, save_every_s=0.0, losses=t.ALL_LOSSES), folder)
 """
 
 
@@ -286,102 +206,6 @@ def test_accumulated_windows_are_one_large_batch(tmp_path: Path) -> None:
     assert (first - second).norm() < 0.01 * (first - start).norm()
 
 
-@pytest.mark.parametrize("takes_s", [0.0, 0.5])
-def test_the_budget_is_kept(tmp_path: Path, takes_s: float) -> None:
-    """Within 5 %, whatever judging takes, by the wall clock around the whole call."""
-    told: list[Progress] = []
-    begun = time.monotonic()
-    settings = config(None, minutes=0.1, judge_every_s=1.0, save_every_s=1.5)
-    fitted = fit(net(), Pictures(), settings, tmp_path, judge=Examiner(0.5, takes_s=takes_s), watch=told.append)
-    took_s = time.monotonic() - begun
-    assert 5.7 <= took_s <= 6.3
-    assert fitted.stopped == "minutes" and fitted.steps > 20
-    assert fitted.seconds == pytest.approx(took_s, abs=0.2)
-    rates = [progress.share for progress in told]
-    assert rates == sorted(rates) and rates[-1] == 1.0 and rates[-2] > 0.7
-    assert all(0.0 <= progress.seconds_left <= 6.0 for progress in told if progress.seconds_left is not None)
-    assert 3 <= len(told) <= 14
-
-
-def test_spent_time_counts_after_a_break(tmp_path: Path) -> None:
-    settings = config(None, minutes=0.05, save_every_s=0.3)
-
-    class Slow(Pictures):
-        def window(self, step: int, slots: slice = slice(None)) -> Window:
-            time.sleep(0.1)
-            return super().window(step, slots)
-
-    with pytest.raises(KeyboardInterrupt):
-        fit(net(), Slow(stop_at=12), settings, tmp_path)
-    begun = time.monotonic()
-    fitted = fit(net(), Slow(), settings, tmp_path)
-    assert time.monotonic() - begun < 2.5
-    assert 2.7 < fitted.seconds < 3.15
-
-
-def test_the_best_judged_weights_are_kept(tmp_path: Path) -> None:
-    judge = Examiner(0.5, 0.2, 0.4, float("nan"), 0.3)
-    trained = net()
-    fitted = fit(trained, Pictures(), config(5, judge_every_s=0.0, save_every_s=0.0), tmp_path, judge=judge)
-    assert [scored.values["st_lpips"] for scored in fitted.scores][:3] == [0.5, 0.2, 0.4]
-    assert fitted.kept_step == fitted.scores[1].step < fitted.scores[-1].step == 5
-    assert same(load_file(fitted.weights), judge.seen[1])
-    assert same(trained.state_dict(), judge.seen[1])
-    assert not same(judge.seen[1], judge.seen[-1])
-    logged = lines(tmp_path / "scores.jsonl")
-    assert [line["step"] for line in logged] == [scored.step for scored in fitted.scores]
-
-
-def test_one_judgement_chooses_nothing(tmp_path: Path) -> None:
-    judge = Examiner(0.5)
-    fitted = fit(net(), Pictures(), config(5), tmp_path, judge=judge)
-    assert len(judge.seen) == 1 and fitted.kept_step == 5
-    assert same(load_file(fitted.weights), judge.seen[0])
-
-
-def test_judging_does_not_change_what_is_learned(tmp_path: Path) -> None:
-    fit(net(), Pictures(), config(6), tmp_path / "alone")
-    fit(net(), Pictures(), config(6, judge_every_s=0.0), tmp_path / "judged", judge=Examiner(0.5))
-    alone, judged = bits(tmp_path / "alone"), bits(tmp_path / "judged")
-    judged.pop("best.safetensors")
-    assert alone == judged
-
-
-def test_the_best_weights_survive_a_break(tmp_path: Path) -> None:
-    settings = config(6, judge_every_s=0.0, save_every_s=0.0)
-    judge = Examiner(0.2, 0.5)
-    with pytest.raises(KeyboardInterrupt):
-        fit(net(), Pictures(stop_at=4), settings, tmp_path, judge=judge)
-    fitted = fit(net(), Pictures(), settings, tmp_path, judge=Examiner(0.6))
-    assert same(load_file(fitted.weights), judge.seen[0])
-    assert fitted.scores[0].values["st_lpips"] == 0.2 and fitted.kept_step == fitted.scores[0].step
-
-
-def test_it_stops_when_nothing_improves(tmp_path: Path) -> None:
-    settings = config(100_000, minutes=1.0, judge_every_s=0.0, patience_minutes=0.02)
-    fitted = fit(net(), Pictures(), settings, tmp_path, judge=Examiner(0.5, 0.4, 0.3, 0.4))
-    assert fitted.stopped == "no improvement"
-    best = fitted.scores[2].minutes
-    assert 0.02 <= fitted.scores[-1].minutes - best < 0.1
-    assert fitted.kept_step == fitted.scores[2].step
-
-
-def test_a_judge_must_give_a_value_that_decides(tmp_path: Path) -> None:
-    with pytest.raises(InvalidOption, match="gave other, psnr_db"):
-        fit(net(), Pictures(), config(2), tmp_path, judge=Examiner(0.5, name="other"))
-    assert fit(net(), Pictures(), config(2), tmp_path, judge=Examiner(0.5, name="loss")).scores[0].deciding == 0.5
-    assert ScoredAt(1, 1.0, {"st_lpips": 0.1, "loss": 0.9}).deciding == 0.1
-    assert ScoredAt(1, 1.0, {"st_lpips": float("nan")}).deciding == float("inf")
-
-
-def test_previews_are_written(tmp_path: Path) -> None:
-    fit(net(), Pictures(), config(3, judge_every_s=0.0), tmp_path, judge=Examiner(0.5, 0.4))
-    names = sorted(path.name for path in (tmp_path / "previews").iterdir())
-    assert names[:2] == ["curve.png", "latest.png"] and names[2].startswith("sheet-0000.0")
-    latest = cv2.imread(str(tmp_path / "previews" / "latest.png"))
-    assert latest.shape == (4, 6, 3) and latest[0, 0].tolist() == [50, 100, 200]
-
-
 def test_only_the_newest_checkpoints_stay(tmp_path: Path) -> None:
     fit(net(), Pictures(), config(5, save_every_s=0.0), tmp_path)
     assert len(list(tmp_path.glob("checkpoint-*"))) == 2
@@ -403,50 +227,6 @@ def test_crops_need_not_be_square(tmp_path: Path) -> None:
     losses = {"l1": 1.0, "perceptual": 1.0}
     fitted = fit(net(), Pictures(side=96), config(2, losses=losses, perceptual_crop=64), tmp_path)
     assert fitted.steps == 2
-
-
-def test_learning_rates() -> None:
-    def at(schedule: Any, *shares: float, warmup_steps: int = 0) -> list[float]:
-        settings = config(100, learning_rate=1.0, schedule=schedule, warmup_steps=warmup_steps)
-        return [settings.rate(int(100 * share), share) for share in shares]
-
-    assert at("cosine", 0.0, 0.5, 1.0) == pytest.approx([1.0, 0.5, 0.0])
-    assert at("step", 0.0, 0.59, 0.61, 1.0) == pytest.approx([1.0, 1.0, 0.3, 0.3])
-    assert at("one_cycle", 0.0, 0.3, 1.0) == pytest.approx([0.04, 1.0, 1e-5])
-    assert at("cosine", 0.0, 0.09, warmup_steps=20) == pytest.approx([0.05, 0.5 * 0.98015], rel=1e-4)
-
-
-def test_the_rate_follows_what_is_further_on(tmp_path: Path) -> None:
-    """Steps that take a fifth of the budget each have brought the rate down although hardly any was taken."""
-
-    class Slow(Pictures):
-        def window(self, step: int, slots: slice = slice(None)) -> Window:
-            time.sleep(0.2)
-            return super().window(step, slots)
-
-    told: list[Progress] = []
-    fitted = fit(net(), Slow(), config(1000, minutes=2 / 60), tmp_path, watch=told.append)
-    assert fitted.stopped == "minutes" and fitted.steps < 11
-    assert told[-2].share > 0.5
-
-
-def test_settings_are_checked() -> None:
-    with pytest.raises(InvalidOption, match="steps=0"):
-        FitConfig(steps=0)
-    with pytest.raises(InvalidOption, match="perceptul"):
-        FitConfig(steps=1, losses={"perceptul": 1.0})
-    with pytest.raises(InvalidOption, match="steps nor minutes"):
-        FitConfig()
-    for changes, words in [
-        ({"minutes": 0.0}, "minutes=0"),
-        ({"accumulate": 0}, "accumulate=0"),
-        ({"perceptual_every": 0}, "perceptual_every=0"),
-        ({"patience_minutes": -1.0}, "patience_minutes=-1"),
-        ({"schedule": "cosin"}, "schedule='cosin'"),
-        ({"precision": "fp8"}, "precision='fp8'"),
-    ]:
-        with pytest.raises(InvalidOption, match=words):
-            FitConfig(**{"steps": 1, **changes})
 
 
 def test_precision_follows_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,7 +143,8 @@ def train(
         task: name of an installed task, or a `Task`. `paired` learns any look from pairs or key frames.
         output: folder of the bundle. Until it is complete, checkpoints lie in a hidden folder beside it.
         clip: the clip that painted key frames belong to; which frame each shows is found by content.
-        minutes: time to train; it ends within 5 % of it. Where neither minutes nor steps are given, the task decides.
+        minutes: time to train; it ends within 5 % of it, unless preparing the examples takes most of it. Where neither
+            minutes nor steps are given, the task decides.
         steps: optimiser steps, instead of or beside minutes.
         resume: go on from checkpoints of an interrupted training of the same examples into the same output.
         **config: fields of `vid2vid.TrainConfig`: preset, seed, size, device, precision, start, batch, crop,

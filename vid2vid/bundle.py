@@ -73,7 +73,7 @@ class Bundle:
     data: Mapping[str, str] = field(default_factory=dict)
     """Name of each example -> SHA-256 of its content."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
-    """Measured on held-out material; names that begin with `source_` are the untouched source's."""
+    """By the lesson's judge, the card says on what; names that begin with `source_` are the untouched source's."""
     scores: tuple[Mapping[str, Any], ...] = ()
     """Held-out scores over the course of training."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
@@ -189,6 +189,7 @@ def save_bundle(
     previews: Mapping[str, Picture | Path] | None = None,
     summary: str = "",
     limits: Sequence[str] = (),
+    measured: str = "held out",
     overwrite: bool = False,
 ) -> Bundle:
     """Writes a bundle that is complete and readable, or nothing.
@@ -204,6 +205,7 @@ def save_bundle(
         previews: name without suffix -> `(H, W, 3)` uint8 picture, or a PNG file to copy.
         summary: what the look does, in a sentence for the card.
         limits: what it does not do, in sentences for the card.
+        measured: what the metrics were taken on, in a word or two for the card.
         overwrite: whether a bundle that is there may be replaced.
 
     Returns:
@@ -231,7 +233,7 @@ def save_bundle(
         "versions": {name: version(name) for name in ("vid2vid", "torch")} | {"python": platform.python_version()},
         "adapters": [],
     }
-    card = partial(write_card, target.name, summary=summary, limits=limits)
+    card = partial(write_card, target.name, summary=summary, limits=limits, measured=measured)
     with writing(target), beside(target) as folder:
         _fill(folder, net, described, keys, previews or {}, card)
         made = load_bundle(folder)

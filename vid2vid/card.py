@@ -20,7 +20,14 @@ _LABELS: Mapping[str, str] = {
 _BASIC_LIMITS = ("It knows what its examples show. Material unlike them was not measured and may look wrong.",)
 
 
-def write_card(name: str, described: Mapping[str, Any], *, summary: str = "", limits: Sequence[str] = ()) -> str:
+def write_card(
+    name: str,
+    described: Mapping[str, Any],
+    *,
+    summary: str = "",
+    limits: Sequence[str] = (),
+    measured: str = "held out",
+) -> str:
     """Gives the card of a bundle.
 
     Args:
@@ -28,11 +35,12 @@ def write_card(name: str, described: Mapping[str, Any], *, summary: str = "", li
         described: the content of its `bundle.json`.
         summary: what the look does, in a sentence.
         limits: what it does not do, beyond what holds for every bundle.
+        measured: what the numbers were taken on.
     """
     keys = len(described["keys"])
     parts = {
         "How to render it": _usage(name),
-        "Numbers": _numbers(described["metrics"], described["scores"]),
+        "Numbers": _numbers(described["metrics"], described["scores"], measured),
         "Data": _data(described["data"], keys),
         "Recipe": _facts({**described["recipe"], **_shape(described["backbone"])}),
         "Limits": "\n".join(f"- {_flat(limit)}" for limit in (*limits, *_key_limits(keys), *_BASIC_LIMITS)),
@@ -51,7 +59,7 @@ def _usage(name: str) -> str:
     )
 
 
-def _numbers(metrics: Mapping[str, Any], scores: Sequence[Mapping[str, Any]]) -> str:
+def _numbers(metrics: Mapping[str, Any], scores: Sequence[Mapping[str, Any]], measured: str) -> str:
     """A table of what was measured, beside the same of the untouched source: the price of doing nothing."""
     rows = [
         f"| {_LABELS.get(name, _flat(name))} | {_shown(value)} | {_shown(metrics.get(_UNTOUCHED + name))} |"
@@ -60,7 +68,7 @@ def _numbers(metrics: Mapping[str, Any], scores: Sequence[Mapping[str, Any]]) ->
     ]
     if not rows:
         return "Nothing was measured."
-    table = "\n".join(["| held out | this bundle | untouched source |", "|---|---|---|", *rows])
+    table = "\n".join([f"| {measured} | this bundle | untouched source |", "|---|---|---|", *rows])
     return table + (f"\n\nScored {len(scores)} times while it was trained; `bundle.json` has them." if scores else "")
 
 
@@ -76,7 +84,7 @@ def _data(data: Sequence[Mapping[str, str]], keys: int) -> str:
 def _key_limits(keys: int) -> tuple[str, ...]:
     if not keys:
         return ()
-    return (f"It was made from {keys} key frame(s) of one clip: what none of them shows has to be guessed.",)
+    return (f"It keeps {keys} key frame(s): what none of its examples shows has to be guessed.",)
 
 
 def _shape(backbone: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,12 +59,12 @@ class TrainConfig:
     preset: PresetName = "default"
     """`fast` renders quickest, `fine` sees single pixels and learns and renders slowest."""
     minutes: float | None = None
-    """Time to train, checks and last save included; 4 where neither minutes nor steps are given."""
+    """Time to train, checks and last save included; where steps are not given either, 4 for looks and 10 for others."""
     steps: int | None = None
     """Optimiser steps."""
     seed: int = 0
     size: int | None = None
-    """Short side in pixels at which examples are looked at; None keeps theirs up to 360."""
+    """Short side in pixels at which examples are looked at; None keeps theirs up to 720 for looks, 360 for others."""
     device: DeviceName | None = None
     """`cpu`, `cuda`, `cuda:N`; None takes a GPU if there is one."""
     precision: str | None = None

@@ -6,7 +6,9 @@ have looked like; the same `condition()` that serves rendering then derives what
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -26,9 +28,9 @@ from vid2vid.conditions.motion import MotionTracker
 from vid2vid.config import RenderConfig
 from vid2vid.data.distortion import distort_reference
 from vid2vid.data.windows import ClipWindows
-from vid2vid.errors import InvalidExamples
+from vid2vid.errors import InvalidExamples, InvalidOption, WeightsMismatch
 from vid2vid.fitting import FitConfig, Score, Window
-from vid2vid.io import read_image
+from vid2vid.io import open_source, read_image
 from vid2vid.io.containers import IMAGE_SUFFIXES
 from vid2vid.lesson import Lesson
 from vid2vid.losses import ShiftTolerantLPIPS
@@ -60,9 +62,9 @@ DEFAULT_MINUTES: Final = 10.0
 
 
 class Footage:
-    """Frames of one example: a clip, a folder of frames, or a photograph."""
+    """Frames of one example: a clip, a folder of frames, or a photograph; as large as another where one is given."""
 
-    def __init__(self, path: Path, short_side: int | None) -> None:
+    def __init__(self, path: Path, short_side: int, like: Footage | None = None) -> None:
         self.path = path
         self._clip = None
         if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
@@ -71,12 +73,18 @@ class Footage:
             self.count = len(self._still)
             self.height, self.width = self._still.shape[1:3]
         else:
-            self._clip = ClipWindows(path, short_side=short_side)
+            with open_source(path) as opened:
+                own = min(opened.info.width, opened.info.height)
+            self._clip = ClipWindows(path, short_side=min(short_side, own))
             self.count, self.height, self.width = len(self._clip), self._clip.height, self._clip.width
+        if like is not None:
+            self.height, self.width = like.height, like.width
 
     def read(self, start: int, length: int) -> Picture:
         """`(T, H, W, 3)` uint8."""
         frames = self._still[start : start + length] if self._clip is None else self._clip.read(start, length)
+        if frames.shape[1:3] != (self.height, self.width):
+            frames = np.stack([resize(frame, self.width, self.height) for frame in frames])
         return np.asarray(frames, np.uint8)
 
     @cached_property
@@ -122,12 +130,16 @@ class TaskWindows(IterableDataset[Window]):
 
     def start(self, step: int, rank: int = 0, world: int = 1) -> Iterator[Window]:
         """Windows from a step onwards; of several processes each takes every `world`-th slot."""
+        if world > self.slots:
+            raise InvalidOption(
+                f"{world} processes share {self.slots} slots. Give batch={world} or more, or start fewer."
+            )
         self._from = (step, rank, world)
         if type(self.task).__module__ == "__main__":  # typed into a shell: another process could not import it
             return iter(self)
-        return iter(
-            DataLoader(self, batch_size=None, num_workers=1, prefetch_factor=6, multiprocessing_context="spawn")
-        )
+        loader = DataLoader(self, batch_size=None, num_workers=1, prefetch_factor=6, multiprocessing_context="spawn")
+        with _without_main():
+            return iter(loader)
 
     def __iter__(self) -> Iterator[Window]:
         cv2.setNumThreads(1)
@@ -152,6 +164,20 @@ class TaskWindows(IterableDataset[Window]):
         box = (slice(top, top + self.crop), slice(left, left + self.crop))
         first = int(rng.integers(0, target.taught - length + 1))
         return Passage(target, source, first, length, box, int(rng.integers(2**31)))
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """A spawned worker would run the caller's script once more, and it needs nothing of it."""
+    main = sys.modules["__main__"]
+    file, spec = main.__dict__.pop("__file__", None), main.__spec__
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__spec__ = spec
+        if file is not None:
+            main.__file__ = file
 
 
 def windows_of(task: Task[Any], passage: Passage) -> Iterator[Window]:
@@ -210,9 +236,9 @@ def _batch(windows: Sequence[Window]) -> Window:
     return Window(*(torch.cat([getattr(window, name) for window in windows]) for name in Window.__slots__))
 
 
-def _shrunk(picture: Picture, short_side: int | None) -> Picture:
+def _shrunk(picture: Picture, short_side: int) -> Picture:
     height, width = picture.shape[:2]
-    share = 1.0 if short_side is None else min(1.0, short_side / min(height, width))
+    share = min(1.0, short_side / min(height, width))
     return picture if share == 1.0 else resize(picture, round(width * share), round(height * share))
 
 
@@ -234,12 +260,19 @@ def general_lesson(task: Task[Any], examples: Examples, config: TrainConfig, wei
             "frames to translate() as reference=."
         )
     short = config.size or RenderConfig().max_size // 2
-    pairs = [(Footage(pair.target, short), Footage(pair.source, short)) for pair in examples.pairs]
+    targets = [Footage(pair.target, short) for pair in examples.pairs]
+    pairs = [
+        (target, Footage(pair.source, short, like=target)) for target, pair in zip(targets, examples.pairs, strict=True)
+    ]
     footage: list[tuple[Footage, Footage | None]] = [*pairs, *((Footage(path, short), None) for path in examples.clips)]
     torch.manual_seed(config.seed)
     net = make_generator(task.backbone, task.channels)
     path = {"scratch": None, "trunk": weights}.get(config.start, config.start)
     started = path is not None and load_trunk(net, _path(path))
+    if not started and config.start not in ("trunk", "scratch"):
+        raise WeightsMismatch(
+            f"start='{config.start}' has another trunk than the generator of '{task.name}'. Choose start='scratch'."
+        )
     slots, crop = config.batch or SLOTS, config.crop or CROP
     windows = TaskWindows(task, footage, slots=slots, crop=crop, seed=config.seed)
     fit = FitConfig(
@@ -267,7 +300,7 @@ def general_lesson(task: Task[Any], examples: Examples, config: TrainConfig, wei
         windows,
         fit,
         judge,
-        start=config.start if started else "scratch",
+        start=_path(config.start).name if started else "scratch",
         summary=f"The task `{task.name}`, taught on {len(footage)} {examples.kind}.",
         limits=() if judge else ("Its examples are too short to hold any back, so nothing was measured.",),
     )
@@ -313,10 +346,7 @@ class TaskJudge:
         conditions = _conditions(self._task, sources, targets, passage, np.random.default_rng(passage.seed))
         backbone = CompactBackbone(net, tuple(self._task.channels), self._task.backbone)
         frames = torch.from_numpy(np.ascontiguousarray(sources)).permute(0, 3, 1, 2).float() / 255.0
-        grad = [parameter.requires_grad for parameter in net.parameters()]
         made, _ = backbone.step(Chunk(frames, 0), conditions, backbone.start(_request_of(passage)))
-        for parameter, needed in zip(net.parameters(), grad, strict=True):
-            parameter.requires_grad_(needed)
         wanted = torch.from_numpy(np.ascontiguousarray(targets[-1:])).permute(0, 3, 1, 2).float() / 255.0
         return frames[-1:], made[-1:], wanted
 

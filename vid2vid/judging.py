@@ -115,6 +115,7 @@ def holding(net: CompactGenerator, weights: Mapping[str, Tensor]) -> Iterator[No
     """Lends a net other weights, in evaluation mode; random numbers drawn meanwhile are not missed afterwards."""
     own = {name: value.detach().clone() for name, value in net.state_dict().items()}
     was_training = net.training
+    needed = [parameter.requires_grad for parameter in net.parameters()]
     try:
         with torch.random.fork_rng():
             net.load_state_dict(dict(weights))
@@ -123,3 +124,5 @@ def holding(net: CompactGenerator, weights: Mapping[str, Tensor]) -> Iterator[No
     finally:
         net.load_state_dict(own)
         net.train(was_training)
+        for parameter, wanted in zip(net.parameters(), needed, strict=True):
+            parameter.requires_grad_(wanted)

@@ -44,5 +44,7 @@ class Lesson:
     """What is learned, in a sentence for the card."""
     limits: tuple[str, ...] = ()
     """What the numbers do not say, in sentences for the card."""
+    measured: str = "held out"
+    """What the scores were taken on, in a word or two for the card."""
     facts: Mapping[str, float | int | str] = field(default_factory=dict)
     """What the card's recipe should say beyond the settings."""

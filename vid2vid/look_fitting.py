@@ -1,8 +1,8 @@
 """How a look is fitted: presets, the start from the shared trunk, and a judge over whole pictures.
 
 Source:
-    Figures behind the presets are in benchmarks/results/looks.json. The affine change of colours that the output starts
-    from replaces a softmax over colour and reference, which collapsed within 54 steps.
+    Figures of the preset `default` are in benchmarks/results/looks.json. The affine change of colours that the output
+    starts from replaces a softmax over colour and reference, which collapsed within 54 steps.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from vid2vid.backbones import make_generator
 from vid2vid.backbones.weights import load_trunk
 from vid2vid.composite import resize
 from vid2vid.config import BackboneConfig, TrainConfig
+from vid2vid.errors import WeightsMismatch
 from vid2vid.fitting import FitConfig, Score
 from vid2vid.lesson import FittedGenerator, Lesson
 from vid2vid.looks import CHANNELS, Aligned, Example, LookWindows, key_examples, look_maps
@@ -77,6 +78,7 @@ def look_lesson(
     trunk: Path | None = None,
     limits: Sequence[str] = (),
     summary: str = "",
+    measured: str = "held out",
 ) -> Lesson:
     """Puts together what one fit of a look takes.
 
@@ -87,7 +89,7 @@ def look_lesson(
         judged: frames to measure on, each with the key frame it is shown; none are measured where empty.
         keys: kept in the bundle.
         trunk: weights whose trunk the net starts from where its shape is the same; None starts from nothing.
-        limits, summary: for the card.
+        limits, summary, measured: for the card.
     """
     preset = PRESETS[config.preset]
     torch.manual_seed(config.seed)
@@ -99,6 +101,11 @@ def look_lesson(
         path = Path(config.start) if config.start != "trunk" else trunk
         if path is not None and load_trunk(net, path):
             start = path.name if config.start != "trunk" else "trunk"
+        elif config.start != "trunk":
+            raise WeightsMismatch(
+                f"start='{config.start}' has another trunk than the preset '{config.preset}'. Choose the preset it was "
+                "made for, or start='scratch'."
+            )
     windows = LookWindows(
         examples,
         colours,
@@ -130,9 +137,19 @@ def look_lesson(
     )
     judge = LookJudge(judged, colours) if judged else None
     return Lesson(
-        net, preset.backbone, CHANNELS, windows, fit, judge, tuple(keys), start, summary, tuple(limits),
-        {"examples": len(examples), "keys": len(keys)},
-    )  # fmt: skip
+        net,
+        preset.backbone,
+        CHANNELS,
+        windows,
+        fit,
+        judge,
+        keys=tuple(keys),
+        start=start,
+        summary=summary,
+        limits=tuple(limits),
+        measured=measured,
+        facts={"examples": len(examples), "keys": len(keys)},
+    )
 
 
 def fit_look(

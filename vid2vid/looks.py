@@ -25,6 +25,7 @@ import torch
 from vid2vid.composite import to_pictures
 from vid2vid.conditions.flow import FlowEstimator, luma, trust, warp
 from vid2vid.data.distortion import distort_reference
+from vid2vid.errors import InvalidOption
 from vid2vid.fitting import Window
 from vid2vid.motion.keyframes import KEY_TRUST_DEVIATION, KeyFrame, carry, full_size
 from vid2vid.types import Conditions
@@ -173,6 +174,8 @@ class LookWindows:
 
     def start(self, step: int, rank: int = 0, world: int = 1) -> Iterator[Window]:
         """Windows from a step onwards; of several processes each takes every `world`-th patch."""
+        if world > self.batch:
+            raise InvalidOption(f"{world} processes share {self.batch} patches. Give batch={world} or more.")
         while True:
             patches = [self._patch(np.random.default_rng((self.seed, step, i))) for i in range(rank, self.batch, world)]
             yield _window([self._mapped(*patch) for patch in patches])

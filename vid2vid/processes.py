@@ -28,12 +28,9 @@ def start(config: FitConfig, folder: Path) -> Accelerator:
     Raises:
         EngineUnavailable: the device is not there, or the tracker is not installed.
     """
-    device = torch.device(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if device.type == "cuda":
-        if not torch.cuda.is_available():
-            raise EngineUnavailable(f"device={config.device!r}: torch sees no CUDA device. Use device='cpu'.")
-        if device.index is not None:
-            torch.cuda.set_device(device)
+    device = _device(config.device)
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
     if config.tracker and find_spec("tensorboard") is None and find_spec("tensorboardX") is None:
         raise EngineUnavailable("tracker=True needs TensorBoard, which is not installed: pip install tensorboard")
     # accelerate keeps what the last run in this process asked for, and refuses anything else.
@@ -51,8 +48,19 @@ def start(config: FitConfig, folder: Path) -> Accelerator:
     return accelerator
 
 
+def _device(name: str | None) -> torch.device:
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise EngineUnavailable(
+            f"device={name!r} cannot be used here: {str(error).splitlines()[0]} Try device='cpu'."
+        ) from error
+    return device
+
+
 @contextmanager
-def main_first() -> Iterator[bool]:
+def main_first(device: str | None) -> Iterator[bool]:
     """Lets the main process through the block before the others; tells whether this is it.
 
     Alone, a process is the main one and nothing is set up.
@@ -60,7 +68,7 @@ def main_first() -> Iterator[bool]:
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         yield True
         return
-    state = PartialState(cpu=not torch.cuda.is_available())
+    state = PartialState(cpu=device == "cpu" or not torch.cuda.is_available())
     with state.main_process_first():
         yield state.is_main_process
 

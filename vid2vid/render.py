@@ -19,6 +19,7 @@ from vid2vid.config import RenderConfig
 from vid2vid.errors import (
     ConsentRequired,
     EngineUnavailable,
+    InvalidBundle,
     InvalidFrames,
     InvalidOption,
     OutOfMemory,
@@ -123,7 +124,13 @@ def resolve_task(task: str | Path | Task[Any]) -> tuple[Task[Any], Bundle | None
     name = os.fspath(task)
     if name not in task_names() and (is_bundle(name) or isinstance(task, Path) or os.sep in name):
         bundle = load_bundle(name)
-        return get_task(bundle.task), bundle
+        own = get_task(bundle.task)
+        if dict(bundle.channels) != dict(own.channels):
+            raise InvalidBundle(
+                f"'{name}' was made for the maps {dict(bundle.channels)}, but the task '{own.name}' gives "
+                f"{dict(own.channels)}. Train it again with this version."
+            )
+        return own, bundle
     return get_task(name), None
 
 

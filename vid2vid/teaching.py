@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vid2vid.bundle import check_bundle_path, load_bundle, save_bundle
+from vid2vid.checkpoint import replace_durably
 from vid2vid.data.examples import check_examples, content_hashes, find_examples
 from vid2vid.errors import InvalidOption
-from vid2vid.registry import get_task, weights_path
+from vid2vid.registry import get_task, task_names, weights_path
 from vid2vid.task import Task
 from vid2vid.trained import Trained
 from vid2vid.types import KeyPair
@@ -43,6 +44,8 @@ def teach(
     taught = task if isinstance(task, Task) else get_task(task)
     target = check_bundle_path(output, overwrite=config.overwrite)
     found = find_examples(examples, supervision=taught.supervision, clip=clip)
+    if taught.name not in task_names():
+        _LOG.warning("The task '%s' is not installed: its bundle renders only where a package declares it", taught.name)
     good = check_examples(found, strict=config.strict)
     for fault in good.faults:
         _LOG.warning("Left out %s", fault)
@@ -50,13 +53,17 @@ def teach(
 
     lesson = _lesson(taught, good, config)
     folder = target.parent / f".{target.name}.training"
-    with main_first() as main:
+    with main_first(config.device) as main:
         if main:
-            _prepare(folder, taught, good, resume)
+            _prepare(folder, taught, good, config, resume)
     fitted = _fit(lesson, folder, time.perf_counter() - began, config)
-    with main_first() as main:
+    with main_first(config.device) as main:
         if main:
             bundle = _keep(taught, good, lesson, fitted, folder, target, config)
+            if (folder / "tracker").is_dir():
+                scalars = target.with_name(f"{target.name}.tracker")
+                shutil.rmtree(scalars, ignore_errors=True)
+                shutil.move(folder / "tracker", scalars)
             shutil.rmtree(folder, ignore_errors=True)
         else:
             bundle = load_bundle(target)
@@ -74,18 +81,20 @@ def _lesson(task: Task[Any], examples: Examples, config: TrainConfig) -> Lesson:
     return general_lesson(task, examples, config, weights_path(task))
 
 
-def _prepare(folder: Path, task: Task[Any], examples: Examples, resume: bool) -> None:
+def _prepare(folder: Path, task: Task[Any], examples: Examples, config: TrainConfig, resume: bool) -> None:
     """Makes the folder where checkpoints lie; those of another task or of other examples are thrown away."""
     record = folder / "examples.json"
-    learned = json.dumps({"task": task.name, "examples": dict(content_hashes(examples))}, sort_keys=True)
+    facts = {"task": task.name, "start": config.start, "size": config.size, "examples": dict(content_hashes(examples))}
+    learned = json.dumps(facts, sort_keys=True)
     if folder.exists():
         known = record.read_text("utf-8") if record.is_file() else None
         if resume and known != learned:
-            _LOG.warning("'%s' is of other examples or another task: starting anew", folder)
+            _LOG.warning("'%s' is of other examples or settings: starting anew", folder)
         if not resume or known != learned:
             shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    record.write_text(learned, "utf-8")
+    if not record.is_file():
+        replace_durably(record, learned.encode())
 
 
 def _fit(lesson: Lesson, folder: Path, prepared_s: float, config: TrainConfig) -> Fitted:
@@ -123,9 +132,22 @@ def _keep(
         recipe=_recipe(lesson, fitted, config, examples.faults),
         previews=_previews(folder / "previews"),
         summary=lesson.summary,
-        limits=lesson.limits,
+        limits=_limits(task, lesson, config),
+        measured=lesson.measured,
         overwrite=config.overwrite,
     )
+
+
+def _limits(task: Task[Any], lesson: Lesson, config: TrainConfig) -> tuple[str, ...]:
+    """What the card says beyond the lesson's own limits."""
+    own = lesson.limits
+    if config.size is not None:
+        own += (f"It was learned at a short side of {config.size} pixels: render with size={config.size}.",)
+    if task.name not in task_names():
+        own += (
+            f"It renders where a package declares the task '{task.name}', or where translate() is given that task.",
+        )
+    return own
 
 
 def _recipe(lesson: Lesson, fitted: Fitted, config: TrainConfig, faults: Sequence[Any]) -> dict[str, Any]:
@@ -133,6 +155,7 @@ def _recipe(lesson: Lesson, fitted: Fitted, config: TrainConfig, faults: Sequenc
         "preset": config.preset,
         "start": lesson.start,
         "seed": config.seed,
+        "size": config.size,
         "steps": fitted.steps,
         "minutes": round(fitted.seconds / 60.0, 2),
         "kept_step": fitted.kept_step,

@@ -36,7 +36,7 @@ class Trained:
 
     @property
     def metrics(self) -> Mapping[str, Any]:
-        """Measured on held-out material; names that begin with `source_` are the untouched source's."""
+        """By the lesson's judge, the card says on what; names that begin with `source_` are the untouched source's."""
         return self.bundle.metrics
 
     @property

@@ -37,6 +37,12 @@ _REHEARSAL = (
 )
 
 
+_NEAR = (
+    "Its numbers are of the last frames of each clip, with a learned frame nearby carried onto them; clips without "
+    "such a frame were not measured."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Taken:
     """Frames of one clip before and after."""
@@ -82,6 +88,7 @@ def _from_keys(examples: Examples, clip: Path, config: TrainConfig) -> Lesson:
         keys=found.keys,
         trunk=bundled_trunk(config.preset),
         limits=(_REHEARSAL,),
+        measured="the key frames themselves",
         summary=f"A look painted on {len(looks)} frames of {clip.name}.",
     )
 
@@ -101,11 +108,12 @@ def _from_pairs(examples: Examples, config: TrainConfig) -> Lesson:
     pictures = examples.kind == "paired pictures"
     for pair in examples.pairs:
         taken = _take(pair.source, pair.target, share, config)
-        kept = len(taken.pairs) - (0 if pictures else max(1, round(HELD_OUT * len(taken.pairs))))
+        held_back = 0 if pictures or len(taken.pairs) < 2 else max(1, round(HELD_OUT * len(taken.pairs)))
+        kept = len(taken.pairs) - held_back
         taught += pair_examples(taken.pairs[:kept], rng)
         judged += [(_plain(pair), carried_by_search(taken.pairs[kept - 1], pair[0])) for pair in taken.pairs[kept:]]
         keys += [KeyFrame(n, *both) for n, both in zip(taken.numbers[:kept], taken.pairs[:kept], strict=True)]
-    limits = []
+    limits = [_NEAR] if judged else ["The clips are too short to hold any frame back, so nothing was measured."]
     if pictures:
         count = max(1, round(HELD_OUT * len(taught))) if len(taught) > 1 else 0
         held = {int(number) for number in rng.permutation(len(taught))[:count]}
@@ -114,12 +122,13 @@ def _from_pairs(examples: Examples, config: TrainConfig) -> Lesson:
         keys = [key for i, key in enumerate(keys) if i not in held]
         limits = [] if judged else ["There is one pair only, so nothing was held back to measure on."]
     spread = np.unique(np.linspace(0, len(keys) - 1, min(KEPT_KEYS, len(keys))).round().astype(int))
+    bundled = [keys[int(i)] for i in spread]  # a render has these alone to tell the colours by
     return look_lesson(
         taught,
-        colour_change(keys),
+        colour_change(bundled),
         config,
         judged=judged,
-        keys=[keys[int(i)] for i in spread],
+        keys=bundled,
         trunk=bundled_trunk(config.preset),
         limits=limits,
         summary=f"A look learned from {len(examples.pairs)} {examples.kind}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from vid2vid.types import KeyPair, Picture, Request, SourceOpener
 
+_LOG = logging.getLogger(__name__)
 MAX_KEY_FRAMES: Final = 8
 SAME_FRAME: Final = 0.8
 """Agreement above which a bundle's key frame is taken to show a frame of this clip."""
@@ -45,6 +47,9 @@ def find_keys(request: Request, numbers: Sequence[int] = ()) -> KeyedClip:
         InvalidOption: too many references, numbers that do not fit them, or a source that can be read only once.
         ReferenceMismatch: a reference shows no frame of the clip.
     """
+    if request.open_source is None and request.keys and not request.references:
+        _LOG.info("The source can be read only once: the look is rendered without its key frames")
+        return KeyedClip((), (), _colours(request.keys))
     if request.open_source is None:
         raise InvalidOption("Key frames need a clip that can be read twice: give a file or an array, not an iterator.")
     if not request.references:
@@ -70,9 +75,12 @@ def keyed_clip(
         width, height: working size.
     """
     with opener() as frames:
-        fields = plan_carries(frames, numbers, width, height)
-    with opener() as frames:
         sources = {frame.index: resize(frame.pixels, width, height) for frame in frames if frame.index in numbers}
+    for number in numbers:
+        if number not in sources:
+            raise InvalidOption(f"key_frames names frame {number}, which the clip does not have. They count from 0.")
+    with opener() as frames:
+        fields = plan_carries(frames, numbers, width, height)
     keys = tuple(
         KeyFrame(number, sources[number], resize(look, width, height), carried)
         for number, look, carried in zip(numbers, looks, fields, strict=True)
@@ -92,7 +100,7 @@ def _bundled(pairs: Sequence[KeyPair], request: Request, opener: SourceOpener) -
         ):
             taken[match.frame] = place
     here = sorted(taken.values())
-    colours = colour_change([KeyFrame(pair.frame, pair.source, pair.look) for pair in pairs])
+    colours = _colours(pairs)
     if not here:
         return KeyedClip((), (), colours)
     found = keyed_clip(
@@ -104,6 +112,10 @@ def _bundled(pairs: Sequence[KeyPair], request: Request, opener: SourceOpener) -
         request.height,
     )
     return KeyedClip(found.keys, found.agreements, colours)
+
+
+def _colours(pairs: Sequence[KeyPair]) -> NDArray[np.float32]:
+    return colour_change([KeyFrame(pair.frame, pair.source, pair.look) for pair in pairs])
 
 
 def _numbers(request: Request, numbers: Sequence[int], opener: SourceOpener) -> tuple[list[int], list[float]]:
