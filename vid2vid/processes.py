@@ -51,6 +51,8 @@ def start(config: FitConfig, folder: Path) -> Accelerator:
 def _device(name: str | None) -> torch.device:
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise EngineUnavailable(f"device={name!r}: torch sees no CUDA device. Use device='cpu'.")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise EngineUnavailable(

@@ -18,7 +18,9 @@ RATE = 48_000
 
 
 def write(path: Path, numbers: Any, count: int, sound: MadeSound | None) -> VideoWriter:
-    writer = VideoWriter(path, width=96, height=64, fps=25, compose=None if sound is None else lambda length_s: sound)
+    # One encoder thread: several may choose other frame types on a busy machine, and packets are compared to the bit.
+    composed = None if sound is None else lambda length_s: sound
+    writer = VideoWriter(path, width=96, height=64, fps=25, compose=composed, threads=1)
     with writer:
         for index in range(count):
             # Uneven times, as phones write them.
