@@ -19,10 +19,9 @@ import numpy as np
 import torch
 
 from vid2vid.conditions.flow import FlowEstimator
-from vid2vid.looks import carried
 from vid2vid.losses import ShiftTolerantLPIPS
 from vid2vid.metrics import LARGEST_PSNR_DB, as_tensor, correspond, psnr_db, warp_error
-from vid2vid.motion.keyframes import KeyFrame, colour_change, plan_carries
+from vid2vid.motion.keyframes import KeyFrame, carry, colour_change, plan_carries
 from vid2vid.types import Frame
 
 if TYPE_CHECKING:
@@ -35,8 +34,6 @@ MOVER_LEVELS: Final = 30
 """Difference of blurred pictures, in levels of 255, from which a place counts as a mover."""
 DISTANCES: Final = 12
 """Most frames on which ST-LPIPS is taken."""
-FLOOR: Final = 1e-3
-"""Least weight of a carried key frame, so that a place which none explains shows the nearest instead of black."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +92,9 @@ def carry_nearest(keys: Sequence[KeyFrame], number: int, picture: Picture, count
     if count == 2:
         sides = ([key for key in reaching if (key.index <= number) == before] for before in (True, False))
         reaching = [side[0] for side in sides if side]
-    total: NDArray[np.float64] = np.zeros(picture.shape)
-    weights: NDArray[np.float64] = np.zeros((*picture.shape[:2], 1))
-    for key in reaching[:count]:
-        aligned = carried(key, number, picture)
-        believed = aligned.validity[..., None] / 255.0
-        weight = (believed**2 + FLOOR) / (1.0 + abs(number - key.index))
-        total, weights = total + weight * aligned.look, weights + weight
-    return picture if not reaching else np.asarray((total / weights).round(), np.uint8)
+    if not reaching:
+        return picture
+    return np.asarray((carry(reaching[:count], number, picture).look * 255.0).round(), np.uint8)
 
 
 def baselines(scene: Scene, truth: Sequence[Picture]) -> dict[str, list[Picture]]:

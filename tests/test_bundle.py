@@ -241,8 +241,8 @@ def test_a_full_disk_is_called_that(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_everything_is_brought_to_disk_before_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
-    real = folders._sync
-    monkeypatch.setattr(folders, "_sync", lambda path: (synced.append(path.name), real(path)))
+    real = folders.sync
+    monkeypatch.setattr(folders, "sync", lambda path: (synced.append(path.name), real(path)))
     found = save(tmp_path / "look")
     files = {path.name for path in found.path.rglob("*")}
     assert files <= set(synced[:-1])

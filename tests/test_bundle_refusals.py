@@ -23,6 +23,7 @@ from vid2vid.backbones import make_generator
 from vid2vid.backbones.weights import save_weights
 from vid2vid.bundle import KeyPair, is_bundle, load_bundle, save_bundle
 from vid2vid.config import BackboneConfig
+from vid2vid.hashing import file_hash
 from vid2vid.io import write_image
 
 BACKBONE = BackboneConfig(width=8, blocks=(1, 1), textured=False)
@@ -63,7 +64,7 @@ def change(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
 
 def resign(folder: Path) -> None:
     """Makes the hash right again, as somebody hostile would."""
-    found = bundles._hash_of(folder / "weights.safetensors")
+    found = file_hash(folder / "weights.safetensors")
     change(folder, lambda described: described.update(weights_sha256=found))
 
 

@@ -16,10 +16,11 @@ from vid2vid.audio import events_as_json
 from vid2vid.bundle import load_bundle
 from vid2vid.config import RenderConfig, TrainConfig
 from vid2vid.errors import InvalidOption, UsageError
+from vid2vid.hashing import file_hash
 from vid2vid.io import PICTURES, check_output, open_source
 from vid2vid.output import open_sink
 from vid2vid.registry import list_tasks
-from vid2vid.render import Call, Outcome, Plan, file_hash, frame_total, make_plan, run
+from vid2vid.render import Call, Outcome, Plan, frame_total, make_plan, run
 from vid2vid.scoring import check_wish
 from vid2vid.translation import Translation
 

@@ -15,7 +15,6 @@ before memory is reserved. Importing this module loads no model library.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 import os
@@ -41,6 +40,7 @@ from vid2vid.errors import (
     OutputNotWritable,
 )
 from vid2vid.folders import beside, publish, standing
+from vid2vid.hashing import file_hash
 from vid2vid.types import KeyPair
 
 if TYPE_CHECKING:
@@ -295,17 +295,12 @@ def _check_weights(bundle: Bundle) -> None:
     except InvalidOption as error:
         raise InvalidBundle(f"'{bundle.path / FILE_NAME}': {error} Copy or train the bundle again.") from error
     load_weights(outline, path)
-    found = _hash_of(path)
+    found = file_hash(path)
     if found != bundle.weights_sha256:
         raise CorruptWeights(
             f"'{path}' has the SHA-256 {found[:16]}…, its bundle says {bundle.weights_sha256[:16]}…. One of the two "
             "was changed after training; copy or train the bundle again."
         )
-
-
-def _hash_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _key_fields(number: int, key: KeyPair) -> dict[str, Any]:
@@ -324,7 +319,7 @@ def _fill(
     """Writes every file; the description comes last and makes a bundle of the folder."""
     _write_pictures(folder, keys, previews)
     _write_weights(folder / _WEIGHTS, net)
-    plain = _plain({**described, "weights_sha256": _hash_of(folder / _WEIGHTS)})
+    plain = _plain({**described, "weights_sha256": file_hash(folder / _WEIGHTS)})
     (folder / _CARD).write_text(card(plain), "utf-8")
     (folder / FILE_NAME).write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", "utf-8")
 

@@ -7,7 +7,6 @@ takes its name. Tensors are safetensors, all else is JSON: nothing that is read 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -23,6 +22,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from vid2vid.errors import CorruptCheckpoint
+from vid2vid.folders import sync
+from vid2vid.hashing import file_hash
 
 _LOG = logging.getLogger(__name__)
 _NAME: Final = re.compile(r"checkpoint-(\d+)(?:\.(\d+))?")
@@ -85,13 +86,13 @@ def finish(folder: Path, step: int, facts: Mapping[str, Any], keep: int = 2) -> 
     """
     partial = partial_folder(folder)
     write_durably(partial / _FACTS, json.dumps(dict(facts)).encode())
-    sums = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
+    sums = {path.name: file_hash(path) for path in sorted(partial.iterdir())}
     manifest = {"format": _FORMAT, "step": step, "sha256": sums}
     write_durably(partial / _MANIFEST, json.dumps(manifest, indent=1).encode())
-    _sync_folder(partial)
+    sync(partial)
     place = _free_place(folder, step)
     partial.rename(place)
-    _sync_folder(folder)
+    sync(folder)
     _prune(folder, place, keep)
     return place
 
@@ -134,7 +135,7 @@ def replace_durably(path: Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}.partial")
     write_durably(partial, content)
     partial.replace(path)
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -194,7 +195,7 @@ def _fault(path: Path) -> str | None:
         for name, sum_ in _listed(manifest):
             if Path(name).name != name or not (path / name).is_file():
                 return f"{name} is missing"
-            if _sha256(path / name) != sum_:
+            if file_hash(path / name) != sum_:
                 return f"{name} is not what was written"
     except FileNotFoundError:
         return f"{_MANIFEST} is missing"
@@ -210,22 +211,3 @@ def _listed(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if _FACTS not in manifest["sha256"]:
         raise ValueError(f"{_FACTS} is not listed")
     yield from manifest["sha256"].items()
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes new names in a folder durable; Windows has no such call and needs none."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,8 +6,8 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vid2vid.backbones.generator import CompactGenerator
+    from vid2vid.config import TrainConfig
     from vid2vid.types import Picture
 
 LOSS_NAMES: Final = frozenset({"l1", "gradient", "perceptual", "temporal", "texture", "grid", "lines", "adversarial"})
@@ -104,6 +105,22 @@ class FitConfig:
             f"precision={self.precision!r}: one of {', '.join(PRECISIONS)} is needed.",
         )
 
+    def asked(self, config: TrainConfig) -> FitConfig:
+        """These settings, a task's own, under what the caller of `train()` asked for."""
+        return replace(
+            self,
+            steps=config.steps,
+            minutes=config.minutes if config.minutes or config.steps else self.minutes,
+            learning_rate=config.learning_rate or self.learning_rate,
+            precision=config.precision,
+            device=config.device,
+            save_every_s=config.save_every_s,
+            judge_every_s=config.judge_every_s,
+            patience_minutes=config.patience_minutes,
+            tracker=config.tracker,
+            seed=config.seed,
+        )
+
     def rate(self, step: int, share: float) -> float:
         """The learning rate of a step.
 
@@ -157,6 +174,13 @@ class Window:
     """`(B, T, 2, H, W)` to the frame before, in pixels."""
     trust: Tensor
     """`(B, T, 1, H, W)` in [0, 1]; 0 where there is no frame before."""
+
+    @staticmethod
+    def together(windows: Sequence[Window]) -> Window:
+        """Windows of equal length and size as one batch."""
+        import torch
+
+        return Window(*(torch.cat([getattr(window, name) for window in windows]) for name in Window.__slots__))
 
     def to(self, device: Any) -> Window:
         """The same on another device."""

@@ -50,7 +50,7 @@ def publish(folder: Path, target: Path, *, replace: bool) -> None:
         OSError: the system refuses; what was there is there again.
     """
     for path in (*folder.rglob("*"), folder):
-        _sync(path)
+        sync(path)
     aside = _aside(target)
     if standing(target) == aside:
         aside.rename(target)
@@ -63,7 +63,7 @@ def publish(folder: Path, target: Path, *, replace: bool) -> None:
         if aside.is_dir():
             aside.rename(target)
         raise
-    _sync(target.parent)
+    sync(target.parent)
     if aside.is_dir():
         aside.rename(folder)  # first its name, so that a kill amid the removal leaves nothing that stands in
         shutil.rmtree(folder, ignore_errors=True)
@@ -82,7 +82,10 @@ def _aside(path: Path) -> Path:
     return path.parent / f".{path.name}.replaced"
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Brings a file, or a folder's names, to disk; Windows has no such call for folders and needs none."""
+    if os.name == "nt" and path.is_dir():
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -22,20 +22,19 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from vid2vid.backbones import make_generator
 from vid2vid.backbones.compact import CompactBackbone
-from vid2vid.backbones.weights import load_trunk
+from vid2vid.backbones.weights import start_from
 from vid2vid.composite import resize
 from vid2vid.conditions.motion import MotionTracker
 from vid2vid.config import RenderConfig
 from vid2vid.data.distortion import distort_reference
 from vid2vid.data.windows import ClipWindows
-from vid2vid.errors import InvalidExamples, InvalidOption, WeightsMismatch
+from vid2vid.errors import InvalidExamples, InvalidOption
 from vid2vid.fitting import FitConfig, Score, Window
 from vid2vid.io import open_source, read_image
 from vid2vid.io.containers import IMAGE_SUFFIXES
+from vid2vid.judging import Comparison
 from vid2vid.lesson import Lesson
-from vid2vid.losses import ShiftTolerantLPIPS
 from vid2vid.options import parse_options
-from vid2vid.previews import sheet
 from vid2vid.types import Chunk, Conditions, Motion, Request, VideoInfo
 
 if TYPE_CHECKING:
@@ -147,7 +146,7 @@ class TaskWindows(IterableDataset[Window]):
         step, rank, world = self._from
         slots = [self._slot(number, step) for number in range(rank, self.slots, world)]
         while True:
-            yield _batch([next(slot) for slot in slots])
+            yield Window.together([next(slot) for slot in slots])
 
     def _slot(self, number: int, step: int) -> Iterator[Window]:
         episode, skipped = divmod(step, EPISODE)
@@ -232,10 +231,6 @@ def _filled(frames: Picture) -> Picture:
     return np.ascontiguousarray(np.concatenate((frames, np.repeat(frames[-1:], max(0, missing), 0))))
 
 
-def _batch(windows: Sequence[Window]) -> Window:
-    return Window(*(torch.cat([getattr(window, name) for window in windows]) for name in Window.__slots__))
-
-
 def _shrunk(picture: Picture, short_side: int) -> Picture:
     height, width = picture.shape[:2]
     share = min(1.0, short_side / min(height, width))
@@ -267,28 +262,14 @@ def general_lesson(task: Task[Any], examples: Examples, config: TrainConfig, wei
     footage: list[tuple[Footage, Footage | None]] = [*pairs, *((Footage(path, short), None) for path in examples.clips)]
     torch.manual_seed(config.seed)
     net = make_generator(task.backbone, task.channels)
-    path = {"scratch": None, "trunk": weights}.get(config.start, config.start)
-    started = path is not None and load_trunk(net, _path(path))
-    if not started and config.start not in ("trunk", "scratch"):
-        raise WeightsMismatch(
-            f"start='{config.start}' has another trunk than the generator of '{task.name}'. Choose start='scratch'."
-        )
+    start = start_from(net, config.start, weights, f"the generator of '{task.name}'")
     slots, crop = config.batch or SLOTS, config.crop or CROP
     windows = TaskWindows(task, footage, slots=slots, crop=crop, seed=config.seed)
-    fit = FitConfig(
-        steps=config.steps,
-        minutes=config.minutes if config.minutes or config.steps else DEFAULT_MINUTES,
-        learning_rate=config.learning_rate or 4e-4,
+    own = FitConfig(
+        minutes=DEFAULT_MINUTES,
         warmup_steps=50,
         recurrent=task.backbone.recurrent,
         textured=task.backbone.textured,
-        precision=config.precision,
-        device=config.device,
-        save_every_s=config.save_every_s,
-        judge_every_s=config.judge_every_s,
-        patience_minutes=config.patience_minutes,
-        tracker=config.tracker,
-        seed=config.seed,
         losses=task.loss_weights(),
     )
     judged = [both for both in footage if both[0].taught < both[0].count]
@@ -298,18 +279,12 @@ def general_lesson(task: Task[Any], examples: Examples, config: TrainConfig, wei
         task.backbone,
         task.channels,
         windows,
-        fit,
+        own.asked(config),
         judge,
-        start=_path(config.start).name if started else "scratch",
+        start=start,
         summary=f"The task `{task.name}`, taught on {len(footage)} {examples.kind}.",
         limits=() if judge else ("Its examples are too short to hold any back, so nothing was measured.",),
     )
-
-
-def _path(path: Any) -> Path:
-    from pathlib import Path
-
-    return Path(path)
 
 
 class TaskJudge:
@@ -319,22 +294,12 @@ class TaskJudge:
         self._task = task
         chosen = np.unique(np.linspace(0, len(footage) - 1, min(JUDGED_CLIPS, len(footage))).round().astype(int))
         self._passages = [_middle(*footage[int(number)], seed + int(number)) for number in chosen]
-        self._distance: ShiftTolerantLPIPS | None = None
+        self._compare = Comparison()
 
     def __call__(self, net: CompactGenerator) -> Score:
         """ST-LPIPS and PSNR of the last frame of every passage, and a sheet of source, output and truth."""
-        device = net.stem_maps.weight.device
-        self._distance = self._distance or ShiftTolerantLPIPS("alex").to(device)
-        values, rows = np.zeros(4), []
-        for passage in self._passages:
-            source, made, target = (picture.to(device) for picture in self._last(net, passage))
-            distances = [float(self._distance(one, target)) for one in (made, source)]
-            values += (*distances, *(_psnr(one, target) for one in (made, source)))
-            rows.append([_picture(one) for one in (source, made, target)])
-        names = ("st_lpips", "source_st_lpips", "psnr_db", "source_psnr_db")
-        return Score(
-            dict(zip(names, (values / len(rows)).tolist(), strict=True)), sheet(rows, ("source", "output", "truth"))
-        )
+        rows = [[_picture(frame) for frame in self._last(net, passage)] for passage in self._passages]
+        return self._compare([(source, made, target) for source, made, target in rows], net.stem_maps.weight.device)
 
     def _last(self, net: CompactGenerator, passage: Passage) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Source, output and target of the last frame, each `(1, 3, H, W)`."""
@@ -365,7 +330,3 @@ def _middle(target: Footage, source: Footage | None, seed: int) -> Passage:
 
 def _picture(frame: torch.Tensor) -> Picture:
     return np.asarray((frame[0].clamp(0, 1).permute(1, 2, 0) * 255.0).round().byte().cpu().numpy(), np.uint8)
-
-
-def _psnr(output: torch.Tensor, target: torch.Tensor) -> float:
-    return float(-10.0 * torch.log10((output - target).square().mean() + 1e-10))

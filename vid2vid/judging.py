@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor
@@ -15,10 +15,40 @@ from vid2vid.backbones.generator import CompactGenerator
 from vid2vid.checkpoint import replace_durably
 from vid2vid.errors import InvalidOption
 from vid2vid.fitting import Judge, Score, ScoredAt
-from vid2vid.previews import curve, write_png
+from vid2vid.losses import ShiftTolerantLPIPS
+from vid2vid.metrics import as_tensor, psnr_db
+from vid2vid.previews import curve, sheet, write_png
+
+if TYPE_CHECKING:
+    from vid2vid.types import Picture
 
 _LEAST_JUDGED: Final = 2
 """Judgements without which the last weights are kept: one alone says nothing of which are better."""
+
+
+class Comparison:
+    """Compares pictures with the truth, and the untouched source beside them."""
+
+    def __init__(self) -> None:
+        self._distance: ShiftTolerantLPIPS | None = None
+
+    def __call__(self, rows: Sequence[tuple[Picture, Picture, Picture]], device: torch.device) -> Score:
+        """ST-LPIPS and PSNR, and a sheet.
+
+        Args:
+            rows: source, output and truth, `(H, W, 3)` uint8 each.
+            device: where ST-LPIPS runs.
+        """
+        distance = self._distance = self._distance or ShiftTolerantLPIPS("alex").to(device)
+        sums: dict[str, float] = {}
+        for source, made, target in rows:
+            truth = as_tensor(target).to(device)
+            for prefix, picture in (("", made), ("source_", source)):
+                found = float(distance(as_tensor(picture).to(device), truth))
+                for name, value in (("st_lpips", found), ("psnr_db", psnr_db(picture, target))):
+                    sums[prefix + name] = sums.get(prefix + name, 0.0) + value
+        means = {name: value / len(rows) for name, value in sums.items()}
+        return Score(means, sheet(rows, ("source", "output", "truth")))
 
 
 class Judgements:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,15 +19,13 @@ import numpy as np
 import torch
 
 from vid2vid.backbones import make_generator
-from vid2vid.backbones.weights import load_trunk
+from vid2vid.backbones.weights import start_from
 from vid2vid.composite import resize
 from vid2vid.config import BackboneConfig, TrainConfig
-from vid2vid.errors import WeightsMismatch
 from vid2vid.fitting import FitConfig, Score
+from vid2vid.judging import Comparison
 from vid2vid.lesson import FittedGenerator, Lesson
 from vid2vid.looks import CHANNELS, Aligned, Example, LookWindows, key_examples, look_maps
-from vid2vid.losses import ShiftTolerantLPIPS
-from vid2vid.previews import sheet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +40,18 @@ _LOG = logging.getLogger(__name__)
 
 LOSSES: Final = {"l1": 1.0, "gradient": 0.5, "perceptual": 0.15}
 DEFAULT_MINUTES: Final = 4.0
+OWN: Final = FitConfig(
+    minutes=DEFAULT_MINUTES,
+    learning_rate=1e-3,
+    schedule="step",
+    warmup_steps=30,
+    ema_decay=0.995,
+    perceptual_every=3,
+    recurrent=False,
+    textured=False,
+    losses=LOSSES,
+)
+"""How a look is learned, apart from what the caller asks for."""
 NO_CLOSING: Final = -6.0
 """Start of the closings' shares: a look may have lines of its own."""
 JUDGED: Final = 6
@@ -96,16 +106,7 @@ def look_lesson(
     net = make_generator(preset.backbone, CHANNELS)
     with torch.no_grad():
         net.local.bias[-2:] = NO_CLOSING  # type: ignore[index]
-    start = "scratch"
-    if config.start != "scratch":
-        path = Path(config.start) if config.start != "trunk" else trunk
-        if path is not None and load_trunk(net, path):
-            start = path.name if config.start != "trunk" else "trunk"
-        elif config.start != "trunk":
-            raise WeightsMismatch(
-                f"start='{config.start}' has another trunk than the preset '{config.preset}'. Choose the preset it was "
-                "made for, or start='scratch'."
-            )
+    start = start_from(net, config.start, trunk, f"the preset '{config.preset}'")
     windows = LookWindows(
         examples,
         colours,
@@ -114,34 +115,14 @@ def look_lesson(
         multiple_of=net.multiple_of,
         seed=config.seed,
     )
-    minutes = config.minutes if config.minutes or config.steps else DEFAULT_MINUTES
-    fit = FitConfig(
-        steps=config.steps,
-        minutes=minutes,
-        learning_rate=config.learning_rate or 1e-3,
-        schedule="step",
-        warmup_steps=30,
-        ema_decay=0.995,
-        perceptual_crop=windows.crop,
-        perceptual_every=3,
-        recurrent=False,
-        textured=False,
-        precision=config.precision,
-        device=config.device,
-        save_every_s=config.save_every_s,
-        judge_every_s=config.judge_every_s,
-        patience_minutes=config.patience_minutes,
-        tracker=config.tracker,
-        seed=config.seed,
-        losses=LOSSES,
-    )
+    own = replace(OWN, perceptual_crop=windows.crop)
     judge = LookJudge(judged, colours) if judged else None
     return Lesson(
         net,
         preset.backbone,
         CHANNELS,
         windows,
-        fit,
+        own.asked(config),
         judge,
         keys=tuple(keys),
         start=start,
@@ -191,23 +172,15 @@ class LookJudge:
         chosen = [judged[int(i)] for i in np.linspace(0, len(judged) - 1, min(JUDGED, len(judged))).round()]
         self._pictures = [_cut(example, aligned) for example, aligned in chosen]
         self._colours = colours
-        self._distance: ShiftTolerantLPIPS | None = None
+        self._compare = Comparison()
 
     def __call__(self, net: CompactGenerator) -> Score:
         """ST-LPIPS and PSNR, and a sheet of source, output and truth."""
-        device = net.stem_maps.weight.device
-        self._distance = self._distance or ShiftTolerantLPIPS("alex").to(device)
-        values = np.zeros(4)
-        rows = []
-        for source, target, key_source, reference in self._pictures:
-            made = render(net, source, key_source, reference, self._colours)
-            truth, before, after = (_tensor(picture, device) for picture in (target, source, made))
-            distances = [float(self._distance(one, truth)) for one in (after, before)]
-            values += (*distances, _psnr(after, truth), _psnr(before, truth))
-            rows.append((source, made, target))
-        names = ("st_lpips", "source_st_lpips", "psnr_db", "source_psnr_db")
-        means = dict(zip(names, (values / len(self._pictures)).tolist(), strict=True))
-        return Score(means, sheet(rows, ("source", "output", "truth")))
+        rows = [
+            (source, render(net, source, key_source, reference, self._colours), target)
+            for source, target, key_source, reference in self._pictures
+        ]
+        return self._compare(rows, net.stem_maps.weight.device)
 
 
 @torch.inference_mode()
@@ -255,11 +228,3 @@ def _cut(example: Example, aligned: Aligned | None) -> tuple[Picture, Picture, P
     top, left = (int(place) for place in np.unravel_index(int(inside.argmax()), inside.shape))
     box = (slice(top, top + rows), slice(left, left + columns))
     return example.source[box], example.target[box], key_source[box], reference[box]
-
-
-def _tensor(picture: Picture, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float().to(device) / 255.0
-
-
-def _psnr(output: torch.Tensor, target: torch.Tensor) -> float:
-    return float(-10.0 * torch.log10((output - target).square().mean() + 1e-10))

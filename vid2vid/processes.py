@@ -15,7 +15,7 @@ from accelerate.state import AcceleratorState, GradientState
 from accelerate.utils import GradientAccumulationPlugin, broadcast
 from torch import Tensor, nn
 
-from vid2vid.backbones import default_dtype
+from vid2vid.backbones import choose_device, default_dtype
 from vid2vid.errors import EngineUnavailable
 from vid2vid.fitting import FitConfig
 
@@ -28,7 +28,7 @@ def start(config: FitConfig, folder: Path) -> Accelerator:
     Raises:
         EngineUnavailable: the device is not there, or the tracker is not installed.
     """
-    device = _device(config.device)
+    device = choose_device(config.device)
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
     if config.tracker and find_spec("tensorboard") is None and find_spec("tensorboardX") is None:
@@ -46,19 +46,6 @@ def start(config: FitConfig, folder: Path) -> Accelerator:
     if config.tracker:
         accelerator.init_trackers("tracker")
     return accelerator
-
-
-def _device(name: str | None) -> torch.device:
-    try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise EngineUnavailable(f"device={name!r}: torch sees no CUDA device. Use device='cpu'.")
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise EngineUnavailable(
-            f"device={name!r} cannot be used here: {str(error).splitlines()[0]} Try device='cpu'."
-        ) from error
-    return device
 
 
 @contextmanager

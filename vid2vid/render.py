@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +17,6 @@ from vid2vid.bundle import is_bundle, load_bundle
 from vid2vid.config import RenderConfig
 from vid2vid.errors import (
     ConsentRequired,
-    EngineUnavailable,
     InvalidBundle,
     InvalidFrames,
     InvalidOption,
@@ -32,8 +30,6 @@ from vid2vid.task import Task
 from vid2vid.types import AUDIO_MODES, Request
 
 if TYPE_CHECKING:
-    import torch
-
     from vid2vid.bundle import Bundle
     from vid2vid.config import BackboneConfig
     from vid2vid.pipeline import Timings
@@ -220,26 +216,6 @@ def read_references(reference: Any) -> tuple[Picture, ...]:
     )
 
 
-def choose_device(name: str | None) -> torch.device:
-    """The device asked for, or a GPU where there is one.
-
-    Raises:
-        EngineUnavailable: there is no such device here.
-    """
-    import torch
-
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise EngineUnavailable(
-            f"device={name!r} cannot be used here: {str(error).splitlines()[0]} Try device='cpu'."
-        ) from error
-    return device
-
-
 def run(
     plan: Plan,
     write: Callable[[Picture, Frame], None],
@@ -258,7 +234,7 @@ def run(
     Raises:
         Vid2VidError: from any stage.
     """
-    from vid2vid.backbones import build, default_dtype
+    from vid2vid.backbones import build, choose_device, default_dtype
     from vid2vid.pipeline import Pipeline
 
     began = time.perf_counter()
@@ -307,12 +283,6 @@ def _memory_errors(plan: Plan) -> Iterator[None]:
         raise OutOfMemory(
             f"There is not enough memory to work at {plan.request.width}x{plan.request.height}. Try a smaller size=."
         ) from error
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def frame_total(source: FrameSource) -> int | None:

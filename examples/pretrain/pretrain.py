@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,11 +24,9 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from vid2vid.backbones import make_generator
 from vid2vid.backbones.weights import save_weights
-from vid2vid.conditions.motion import CutDetector
 from vid2vid.config import PRESETS as NAMES
-from vid2vid.data.windows import ClipWindows
-from vid2vid.io import probe, read_image
-from vid2vid.io.containers import IMAGE_SUFFIXES
+from vid2vid.data import footage
+from vid2vid.data.footage import Shot
 from vid2vid.look_fitting import LOSSES, NO_CLOSING, PRESETS
 from vid2vid.looks import CHANNELS, TRIPS, Aligned, Example, LookWindows, carried_by_search
 from vid2vid.motion.keyframes import KeyFrame, colour_change
@@ -45,9 +42,7 @@ if TYPE_CHECKING:
 HELD_OUT: Final = {"sports2d_demo": 0, "bikes": 188, "cityCC0": 117, "single_face": 0, "cup": 0, "bigbuckbunny": 0}
 """Clip -> the first frame that training never sees, nor any after it: fits are measured on these."""
 SHORT_SIDE: Final = 360
-PHOTOGRAPH_ROWS: Final = 1080
 LEAST_FRAMES: Final = 12
-_CLIPS: Final = (".mp4", ".mov", ".mkv", ".mpg", ".webm", ".avi")
 
 EDGE: Final = 16
 """Pixels around what is cut from: layers look beyond a pixel, and motion comes from beyond an edge."""
@@ -63,15 +58,6 @@ TILE: Final = 48
 """Side of each of the four places of the key frame from which, beside the region, its change of colours is told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shot:
-    """Frames of one camera take, or one photograph."""
-
-    name: str
-    frames: Picture
-    """`(T, H, W, 3)` uint8 sRGB; T = 1 for a photograph, over which a camera is moved."""
-
-
 class RandomLooks(IterableDataset[Window]):
     """Windows of one frame; patch i of step s follows from (seed, s, i) alone.
 
@@ -83,8 +69,8 @@ class RandomLooks(IterableDataset[Window]):
     """
 
     def __init__(self, shots: Sequence[Shot], *, batch: int, crop: int, seed: int = 0, workers: int = 1) -> None:
-        self.live = [shot for shot in shots if len(shot.frames) > 1]
-        self.stills = [shot for shot in shots if len(shot.frames) == 1]
+        self.live = [shot for shot in shots if not shot.is_photograph]
+        self.stills = [shot for shot in shots if shot.is_photograph]
         self.batch, self.crop, self.seed, self.workers = batch, crop, seed, workers
         self.side = crop + ROOM + 2 * EDGE
         self._from = (0, 0, 1)
@@ -101,7 +87,7 @@ class RandomLooks(IterableDataset[Window]):
         step, rank, world = self._from
         step += number  # the loader takes one window from each worker in turn
         while True:
-            yield _together([self.patch(step, i) for i in range(rank, self.batch, world)])
+            yield Window.together([self.patch(step, i) for i in range(rank, self.batch, world)])
             step += count
 
     def patch(self, step: int, number: int) -> Window:
@@ -206,33 +192,9 @@ def _inner(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return picture[EDGE:-EDGE, EDGE:-EDGE]
 
 
-def _together(windows: Sequence[Window]) -> Window:
-    return Window(*(torch.cat([getattr(window, name) for window in windows]) for name in Window.__slots__))
-
-
 def live_shots(folder: Path) -> Iterator[Shot]:
     """Shots of all clips in a folder, without what is held out."""
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in _CLIPS or HELD_OUT.get(path.stem) == 0:
-            continue
-        info = probe(path)
-        clip = ClipWindows(path, short_side=min(SHORT_SIDE, info.width, info.height))
-        frames = clip.read(0, min(len(clip), HELD_OUT.get(path.stem, len(clip))))
-        detector = CutDetector()
-        cuts = [number for number, frame in enumerate(frames) if detector(frame)]
-        for start, stop in zip((0, *cuts), (*cuts, len(frames)), strict=True):
-            if stop - start >= LEAST_FRAMES:
-                yield Shot(f"{path.stem}:{start}-{stop - 1}", frames[start:stop])
-
-
-def photographs(folder: Path) -> Iterator[Shot]:
-    """All pictures in a folder, with a short side of at most 1080 pixels."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            picture = read_image(path)
-            shrink = min(1.0, PHOTOGRAPH_ROWS / min(picture.shape[:2]))
-            size = (round(picture.shape[1] * shrink), round(picture.shape[0] * shrink))
-            yield Shot(path.stem, read_image(path, size=size)[None])
+    return footage.live_shots(folder, short_side=SHORT_SIDE, least_frames=LEAST_FRAMES, held_out=HELD_OUT)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -253,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     cv2.setNumThreads(1)  # before its first use: workers are forked, and would wait forever for a pool of threads
     torch.set_num_threads(given.threads)
-    shots = [*live_shots(given.clips), *(photographs(given.photographs) if given.photographs else ())]
+    shots = [*live_shots(given.clips), *(footage.photographs(given.photographs) if given.photographs else ())]
     logging.info("%d shots and photographs: %s", len(shots), ", ".join(shot.name for shot in shots))
     preset = PRESETS[given.preset]
     windows = RandomLooks(

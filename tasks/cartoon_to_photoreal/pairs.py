@@ -17,6 +17,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from vid2vid.conditions.flow import FlowEstimator, luma, trust, warp
+from vid2vid.data.footage import Shot
 from vid2vid.fitting import Window
 
 from .cartoon_style import CartoonStyle, sample_style
@@ -29,20 +30,6 @@ if TYPE_CHECKING:
 
 MEAN_WINDOWS: Final = 2.5
 """Mean length of an episode in windows. Longer ones (8 were tried) fill the batch with near copies of a few crops."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shot:
-    """Live frames of one camera take, or one photograph."""
-
-    name: str
-    frames: Picture
-    """`(T, H, W, 3)` uint8 sRGB; T = 1 for a photograph, over which a camera is moved."""
-
-    @property
-    def is_photograph(self) -> bool:
-        """Whether there is one frame only."""
-        return len(self.frames) == 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from vid2vid.config import BackboneConfig
+from vid2vid.options import KeyFrameOptions
 from vid2vid.task import Task
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ NOMINAL_HEIGHT = 432
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(KeyFrameOptions):
     """The task's own options."""
 
     finish: Literal["auto", "none", "subtle", "film"] = field(
@@ -42,16 +43,6 @@ class Options:
     halation: float | None = field(default=None, metadata={"help": "red fringe of highlights, 0 to 1"})
     vignette: float | None = field(default=None, metadata={"help": "fall-off towards the corners, 0 to 1"})
     grain: float | None = field(default=None, metadata={"help": "film grain, 0 to 1"})
-    key_frames: tuple[int, ...] = field(
-        default=(),
-        metadata={"help": "numbers of the frames that the references show; found by content where not given"},
-    )
-    minutes: float = field(
-        default=1.0, metadata={"help": "minutes to fit the references' look before rendering; 0 only carries them"}
-    )
-    preset: Literal["fast", "default", "fine"] = field(
-        default="default", metadata={"help": "generator that is fitted to references; fast renders quickest"}
-    )
 
 
 @dataclass(slots=True)
@@ -165,11 +156,7 @@ class CartoonToPhotoreal(Task[Setup]):
 
     def report(self, setup: Setup) -> Mapping[str, Any]:
         """Which way was taken, said plainly."""
-        found = setup.keyed
-        keys = [
-            {"frame": key.index, "agreement": round(agreement, 3)}
-            for key, agreement in zip(found.keys if found else (), found.agreements if found else (), strict=True)
-        ]
+        keys = setup.keyed.facts() if setup.keyed else []
         way = "key frames carried along optical flow" if keys else "net trained to undo drawing on live footage"
         if setup.fitted:
             way += ", and a net fitted to them"

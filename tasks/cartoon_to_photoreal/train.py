@@ -8,65 +8,28 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import cv2
-import numpy as np
 import torch
 
 from vid2vid.backbones.generator import CompactGenerator
 from vid2vid.backbones.weights import load_weights, save_weights
-from vid2vid.conditions.motion import CutDetector
-from vid2vid.data.windows import ClipWindows
-from vid2vid.io import read_image
+from vid2vid.data.footage import live_shots, photographs
 from vid2vid.training import FitConfig, fit
 
-from .pairs import PairStream, Shot, StreamConfig
+from .pairs import PairStream, StreamConfig
 
-HELD_OUT: Final = ("single_face", "cup", "bikes:188-241", "cityCC0:117-189")
-"""Clips, or frames of clips, that training never sees: all figures of the model card are measured on them."""
+HELD_OUT: Final = {"single_face": 0, "cup": 0, "bikes": 188, "cityCC0": 117, "bigbuckbunny": 0}
+"""Clip -> the first frame that training never sees, nor any after it: all figures of the model card are measured on
+these. The last is drawn."""
 SHORT_SIDE: Final = 432
 POLISH: Final = {"l1": 3.0, "gradient": 1.0, "perceptual": 2.0, "temporal": 1.0, "grid": 300.0, "lines": 20.0}
 """For a short second leg: with the first leg's weights, ST-LPIPS is also lowered by specks that nobody wants to see."""
 LOSSES: Final = {"l1": 2.0, "gradient": 0.3, "perceptual": 4.0, "temporal": 1.0, "grid": 100.0, "lines": 20.0}
-_CLIPS: Final = (".mp4", ".mov", ".mkv", ".mpg", ".webm", ".avi")
-_PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp")
-_LEAST_FRAMES: Final = 16
-_PHOTOGRAPH_ROWS: Final = 1080
-
-
-def live_shots(folder: Path) -> Iterator[Shot]:
-    """Shots of all clips in a folder, without what is held out and without drawn clips (`bigbuckbunny`)."""
-    for path in sorted(folder.iterdir()):
-        held = [name.partition(":")[2] for name in HELD_OUT if name.partition(":")[0] == path.stem]
-        if path.suffix.lower() not in _CLIPS or "" in held or path.stem == "bigbuckbunny":
-            continue
-        clip = ClipWindows(path, short_side=SHORT_SIDE)
-        frames = clip.read(0, len(clip))
-        for start, stop in _shots(frames, held):
-            yield Shot(f"{path.stem}:{start}", frames[start:stop])
-
-
-def _shots(frames: np.ndarray, held: Sequence[str]) -> Iterator[tuple[int, int]]:
-    detector = CutDetector()
-    cuts = [number for number, frame in enumerate(frames) if detector(frame)]
-    kept_out = [tuple(int(end) for end in span.split("-")) for span in held]
-    for start, stop in zip((0, *cuts), (*cuts, len(frames)), strict=True):
-        overlaps = any(start <= last and first < stop for first, last in kept_out)
-        if stop - start >= _LEAST_FRAMES and not overlaps:
-            yield start, stop
-
-
-def photographs(folder: Path) -> Iterator[Shot]:
-    """All pictures in a folder, at most 1080 rows each."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in _PICTURES:
-            picture = read_image(path)
-            shrink = min(1.0, _PHOTOGRAPH_ROWS / min(picture.shape[:2]))
-            size = (round(picture.shape[1] * shrink), round(picture.shape[0] * shrink))
-            yield Shot(path.stem, read_image(path, size=size)[None])
+LEAST_FRAMES: Final = 16
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -86,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cv2.setNumThreads(1)  # before its first use: the loader's worker is forked, and waits forever for a pool of threads
     torch.set_num_threads(given.threads)
     torch.manual_seed(given.seed)
-    shots = [*live_shots(given.clips), *(photographs(given.photographs) if given.photographs else ())]
+    live = live_shots(given.clips, short_side=SHORT_SIDE, least_frames=LEAST_FRAMES, held_out=HELD_OUT, enlarge=True)
+    shots = [*live, *(photographs(given.photographs) if given.photographs else ())]
     stream = PairStream(shots, StreamConfig(slots=given.slots, seed=given.seed))
     net = CompactGenerator(3)
     if given.polish:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from vid2vid.config import BackboneConfig
 from vid2vid.errors import ReferenceRequired
+from vid2vid.options import KeyFrameOptions
 from vid2vid.task import Task
 
 if TYPE_CHECKING:
@@ -18,22 +18,6 @@ if TYPE_CHECKING:
     from vid2vid.lesson import FittedGenerator, Lesson
     from vid2vid.motion.keyed_clip import KeyedClip
     from vid2vid.types import Chunk, Conditions, Request
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The task's own options."""
-
-    key_frames: tuple[int, ...] = field(
-        default=(),
-        metadata={"help": "numbers of the frames that the references show; found by content where not given"},
-    )
-    minutes: float = field(
-        default=1.0, metadata={"help": "minutes to fit the references' look before rendering; 0 only carries them"}
-    )
-    preset: Literal["fast", "default", "fine"] = field(
-        default="default", metadata={"help": "generator that is fitted: fast renders quickest, fine is sharpest"}
-    )
 
 
 class Paired(Task["KeyedClip"]):
@@ -50,7 +34,7 @@ class Paired(Task["KeyedClip"]):
     )
     channels: ClassVar[Mapping[str, int]] = {"source": 3, "original": 3, "key_source": 3}
     keeps_detail: ClassVar[bool] = False
-    Options: ClassVar[type[Any]] = Options
+    Options: ClassVar[type[Any]] = KeyFrameOptions
 
     def setup(self, request: Request, device: torch.device) -> KeyedClip:
         """Finds the key frames in the clip and follows them through it.
@@ -70,7 +54,7 @@ class Paired(Task["KeyedClip"]):
 
     def generator(self, request: Request, setup: KeyedClip, device: torch.device) -> FittedGenerator | None:
         """The look of the references, fitted in `minutes`; none where a bundle brings its own or minutes are 0."""
-        options: Options = request.options
+        options: KeyFrameOptions = request.options
         if request.fitted or options.minutes <= 0 or request.open_source is None:
             return None
         from vid2vid.look_fitting import fit_look
@@ -85,10 +69,7 @@ class Paired(Task["KeyedClip"]):
 
     def report(self, setup: KeyedClip) -> Mapping[str, Any]:
         """Which key frames were found where."""
-        keys = [
-            {"frame": key.index, "agreement": round(agreement, 3)}
-            for key, agreement in zip(setup.keys, setup.agreements, strict=True)
-        ]
+        keys = setup.facts()
         said = f"{len(keys)} key frames of this clip" if keys else "no key frame of this clip; the look was learned"
         return {"key_frames": keys, "summary": f"look from examples: {said}"}
 

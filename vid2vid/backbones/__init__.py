@@ -82,6 +82,26 @@ def make_generator(config: BackboneConfig, channels: Mapping[str, int]) -> Compa
     return CompactGenerator(sum(channels.values()), config.width, config.blocks, anchored, config.reduction)
 
 
+def choose_device(name: str | None) -> torch.device:
+    """The device asked for, or a GPU where there is one.
+
+    Raises:
+        EngineUnavailable: there is no such device here.
+    """
+    import torch
+
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise EngineUnavailable(f"device={name!r}: torch sees no CUDA device. Use device='cpu'.")
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise EngineUnavailable(
+            f"device={name!r} cannot be used here: {str(error).splitlines()[0]} Try device='cpu'."
+        ) from error
+    return device
+
+
 def default_dtype(device: torch.device) -> NumberFormat:
     """The quickest number format that the device computes natively and that is exact enough."""
     import torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -12,7 +13,6 @@ from vid2vid.errors import BadWeights, CorruptWeights, InputNotFound, UnsafeForm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from torch import Tensor
 
@@ -74,6 +74,31 @@ def load_trunk(net: CompactGenerator, path: Path) -> bool:
         own[stem] = _widened(tensors[stem].float(), own[stem], net.reduction**2)
     net.load_state_dict(own)
     return True
+
+
+def start_from(net: CompactGenerator, start: str, bundled: Path | None, owner: str) -> str:
+    """Starts a generator as `TrainConfig.start` says.
+
+    Args:
+        net: changed in place.
+        start: `trunk` for the bundled weights where they fit, `scratch` for nothing, else a file of weights.
+        bundled: weights that come with the package, if any.
+        owner: what the generator belongs to, for the error.
+
+    Returns:
+        What it started from: `trunk`, `scratch`, or the file's name.
+
+    Raises:
+        WeightsMismatch: a file was named, and its trunk has another shape.
+    """
+    if start in ("trunk", "scratch"):
+        fits = start == "trunk" and bundled is not None and load_trunk(net, bundled)
+        return "trunk" if fits else "scratch"
+    if not load_trunk(net, Path(start)):
+        raise WeightsMismatch(
+            f"start='{start}' has another trunk than {owner}. Choose weights of its shape, or start='scratch'."
+        )
+    return Path(start).name
 
 
 def _trunk_shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:

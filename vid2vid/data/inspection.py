@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from vid2vid.errors import InputError
+from vid2vid.hashing import file_hash
 from vid2vid.io.decode import open_source
 from vid2vid.io.pictures import list_images
 
@@ -101,8 +102,7 @@ def content_hash(path: Path) -> str:
     """
     if path.is_dir():
         return hashlib.sha256("".join(map(content_hash, list_images(path))).encode()).hexdigest()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_hash(path)
 
 
 def _look(path: Path) -> _Look:

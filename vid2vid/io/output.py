@@ -22,6 +22,7 @@ from vid2vid.errors import (
     OutputIsInput,
     OutputNotWritable,
 )
+from vid2vid.folders import sync
 
 if TYPE_CHECKING:
     from vid2vid.types import Picture
@@ -130,9 +131,9 @@ class PartialFile:
         """
         try:
             with writing(self.target):
-                _sync(self.path)
+                sync(self.path)
                 self.path.replace(self.target)
-                _sync(self.target.parent)
+                sync(self.target.parent)
         except BaseException:
             self.discard()
             raise
@@ -164,11 +165,3 @@ def _same_file(path: Path, other: str | os.PathLike[str]) -> bool:
         return path.samefile(other)
     except (OSError, ValueError):
         return False
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

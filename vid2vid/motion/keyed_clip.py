@@ -35,6 +35,13 @@ class KeyedClip:
     colours: NDArray[np.float32]
     """`(3, 4)` change of colours from clip to look, from all key frames."""
 
+    def facts(self) -> list[dict[str, int | float]]:
+        """Where each key frame was found, for the report."""
+        return [
+            {"frame": key.index, "agreement": round(agreement, 3)}
+            for key, agreement in zip(self.keys, self.agreements, strict=True)
+        ]
+
 
 def find_keys(request: Request, numbers: Sequence[int] = ()) -> KeyedClip:
     """Finds the references of a call, or else the key frames of its bundle, in the clip.
