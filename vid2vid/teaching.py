@@ -53,13 +53,14 @@ def teach(
 
     lesson = _lesson(taught, good, config)
     folder = target.parent / f".{target.name}.training"
+    hashes = content_hashes(good)
     with main_first(config.device) as main:
         if main:
-            _prepare(folder, taught, good, config, resume)
+            _prepare(folder, taught, hashes, config, resume)
     fitted = _fit(lesson, folder, time.perf_counter() - began, config)
     with main_first(config.device) as main:
         if main:
-            bundle = _keep(taught, good, lesson, fitted, folder, target, config)
+            bundle = _keep(taught, good, hashes, lesson, fitted, folder, target, config)
             if (folder / "tracker").is_dir():
                 scalars = target.with_name(f"{target.name}.tracker")
                 shutil.rmtree(scalars, ignore_errors=True)
@@ -81,10 +82,10 @@ def _lesson(task: Task[Any], examples: Examples, config: TrainConfig) -> Lesson:
     return general_lesson(task, examples, config, weights_path(task))
 
 
-def _prepare(folder: Path, task: Task[Any], examples: Examples, config: TrainConfig, resume: bool) -> None:
+def _prepare(folder: Path, task: Task[Any], hashes: Mapping[str, str], config: TrainConfig, resume: bool) -> None:
     """Makes the folder where checkpoints lie; those of another task or of other examples are thrown away."""
     record = folder / "examples.json"
-    facts = {"task": task.name, "start": config.start, "size": config.size, "examples": dict(content_hashes(examples))}
+    facts = {"task": task.name, "start": config.start, "size": config.size, "examples": dict(hashes)}
     learned = json.dumps(facts, sort_keys=True)
     if folder.exists():
         known = record.read_text("utf-8") if record.is_file() else None
@@ -112,6 +113,7 @@ def _fit(lesson: Lesson, folder: Path, prepared_s: float, config: TrainConfig) -
 def _keep(
     task: Task[Any],
     examples: Examples,
+    hashes: Mapping[str, str],
     lesson: Lesson,
     fitted: Fitted,
     folder: Path,
@@ -126,7 +128,7 @@ def _keep(
         backbone=lesson.backbone,
         channels=lesson.channels,
         keys=[KeyPair(key.index, key.source, key.look) for key in lesson.keys],
-        data=content_hashes(examples),
+        data=hashes,
         metrics=kept.values if kept else {},
         scores=[asdict(score) for score in fitted.scores],
         recipe=_recipe(lesson, fitted, config, examples.faults),

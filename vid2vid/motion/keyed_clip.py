@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from vid2vid.types import KeyPair, Picture, Request, SourceOpener
+    from vid2vid.types import Frame, KeyPair, Picture, Request, SourceOpener
 
 _LOG = logging.getLogger(__name__)
 MAX_KEY_FRAMES: Final = 8
@@ -81,13 +81,16 @@ def keyed_clip(
         opener: opens the clip anew.
         width, height: working size.
     """
+    sources: dict[int, Picture] = {}
+
+    def noted(frames: Iterator[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            if frame.index in numbers:
+                sources[frame.index] = resize(frame.pixels, width, height)
+            yield frame
+
     with opener() as frames:
-        sources = {frame.index: resize(frame.pixels, width, height) for frame in frames if frame.index in numbers}
-    for number in numbers:
-        if number not in sources:
-            raise InvalidOption(f"key_frames names frame {number}, which the clip does not have. They count from 0.")
-    with opener() as frames:
-        fields = plan_carries(frames, numbers, width, height)
+        fields = plan_carries(noted(frames), numbers, width, height)
     keys = tuple(
         KeyFrame(number, sources[number], resize(look, width, height), carried)
         for number, look, carried in zip(numbers, looks, fields, strict=True)

@@ -21,6 +21,7 @@ import numpy as np
 
 from vid2vid.conditions.flow import FlowEstimator, luma, trust, warp
 from vid2vid.conditions.motion import CutDetector
+from vid2vid.errors import InvalidOption
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,6 +66,9 @@ def plan_carries(
 
     Returns:
         For every key, frame number -> field.
+
+    Raises:
+        InvalidOption: a key frame lies outside the clip.
     """
     rows = min(height, FIELD_ROWS)
     columns = max(16, round(width * rows / height))
@@ -78,6 +82,9 @@ def plan_carries(
                 np.asarray(cv2.resize(frame.pixels, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
             )
             shots[frame.index] = shot
+    for key in keys:
+        if key not in greys:
+            raise InvalidOption(f"key_frames names frame {key}, which the clip does not have. They count from 0.")
     return [{**_follow(greys, shots, key, 1), **_follow(greys, shots, key, -1)} for key in keys]
 
 
