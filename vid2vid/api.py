@@ -68,7 +68,8 @@ def translate(
         task: name of an installed task, path of a bundle that `train()` wrote, or a `Task`.
         output: file to write (.mp4, .mov, .mkv, .webm, .gif; .png or .jpg for one picture). None writes
             `<stem>_<task>.mp4` (`.png` for an image) into the working folder for files; no file for frames in memory.
-        reference: picture(s) of what it should look like: paths, arrays, a folder, or a list of those.
+        reference: what it should look like: paths of pictures, clips or folders, arrays, a list of those, or a mapping
+            that gives them names, such as `{0: "anna.jpg", 1: "bob.mp4"}` for two figures.
         prompt: text, for backbones that take it.
         backbone: None takes the task's own.
         audio: `keep` the source's sound; `none`; `effects` made from the events that the task sees in the picture;

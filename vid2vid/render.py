@@ -5,26 +5,24 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
 
 from vid2vid.bundle import is_bundle, load_bundle
 from vid2vid.config import RenderConfig
 from vid2vid.errors import (
     ConsentRequired,
     InvalidBundle,
-    InvalidFrames,
     InvalidOption,
     OutOfMemory,
     ReferenceRequired,
 )
-from vid2vid.io import FrameSource, open_source, read_image
+from vid2vid.io import FrameSource, open_source
 from vid2vid.options import parse_options
+from vid2vid.references import pictures_of, read_references
 from vid2vid.registry import get_task, task_names, weights_path
 from vid2vid.task import Task
 from vid2vid.types import AUDIO_MODES, Request
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from vid2vid.types import AudioMode, Event, Frame, Ground, Picture
 
 CONSENTS: Final = ("self", "licensed", "synthetic", "public-domain")
-_IMAGES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +96,7 @@ def make_plan(call: Call, config: RenderConfig) -> Plan:
     _check_needs(call, task)
     source = open_source(call.video, fps=call.fps, strict=config.strict)
     try:
+        source = task.unfold(source, options)
         request = _request(call, bundle, options, source, config)
     except BaseException:
         source.close()
@@ -132,12 +130,14 @@ def resolve_task(task: str | Path | Task[Any]) -> tuple[Task[Any], Bundle | None
 
 def _request(call: Call, bundle: Bundle | None, options: Any, source: FrameSource, config: RenderConfig) -> Request:
     width, height = working_size(source.info.width, source.info.height, config)
+    shown = read_references(call.reference)
     return Request(
         info=source.info,
         width=width,
         height=height,
         options=options,
-        references=read_references(call.reference),
+        references=pictures_of(shown),
+        shown=shown,
         keys=bundle.keys if bundle else (),
         fitted=bundle is not None,
         open_source=source.reopen if source.reopenable else None,
@@ -179,41 +179,6 @@ def _check_needs(call: Call, task: Task[Any]) -> None:
         raise ConsentRequired(
             f"The task '{task.name}' shows a person: say on what basis with consent= one of {', '.join(CONSENTS)}."
         )
-
-
-def read_references(reference: Any) -> tuple[Picture, ...]:
-    """Loads reference pictures.
-
-    Args:
-        reference: None; an image's path; a folder of images; a `(H, W, 3)` uint8 array; or a sequence of those.
-
-    Returns:
-        `(H, W, 3)` uint8 pictures, in order.
-
-    Raises:
-        InputError: a picture cannot be read.
-        InvalidOption: something else was given.
-    """
-    if reference is None:
-        return ()
-    if isinstance(reference, np.ndarray):
-        pictures = reference if reference.ndim == 4 else reference[None]
-        if pictures.ndim != 4 or pictures.shape[-1] != 3 or pictures.dtype != np.uint8 or 0 in pictures.shape:
-            raise InvalidFrames(
-                f"A reference array of shape {reference.shape} and type {reference.dtype} was given; "
-                "(H, W, 3) or (N, H, W, 3) uint8 sRGB is needed."
-            )
-        return tuple(pictures)
-    if isinstance(reference, (str, Path)):
-        path = Path(reference)
-        if path.is_dir():
-            return tuple(read_image(file) for file in sorted(path.iterdir()) if file.suffix.lower() in _IMAGES)
-        return (read_image(path),)
-    if isinstance(reference, Sequence):
-        return tuple(picture for one in reference for picture in read_references(one))
-    raise InvalidOption(
-        f"reference of type {type(reference).__name__}: an image's path, an array or a list of those is needed."
-    )
 
 
 def run(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from vid2vid.config import TrainConfig
     from vid2vid.data.examples import Examples
+    from vid2vid.io import FrameSource
     from vid2vid.lesson import FittedGenerator, Lesson
     from vid2vid.types import AudioMode, Chunk, Conditions, Ground, Picture, Request
 
@@ -55,6 +56,20 @@ class Task(ABC, Generic[SetupT]):
     detail then stays, or the picture itself is enlarged."""
     Options: ClassVar[type[Any]] = NoOptions
     """A frozen dataclass with a default for every field: the task's own keyword options."""
+
+    def unfold(self, source: FrameSource, options: Any) -> FrameSource:
+        """Gives the clip that is rendered, where that is not what came in: of a sheet of drawings, its panels in turn.
+
+        Called before anything else, and no model is loaded yet. The source is given back as it is by default.
+
+        Args:
+            source: at its first frame. Whoever gives back another one closes this.
+            options: the task's own `Options`.
+
+        Raises:
+            InputError: the source does not show what it should.
+        """
+        return source
 
     @abstractmethod
     def setup(self, request: Request, device: torch.device) -> SetupT:

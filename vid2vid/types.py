@@ -151,6 +151,20 @@ class KeyPair:
     """Hash of the clip's file, in hexadecimal; None where it is not known."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """One thing shown by the caller."""
+
+    pictures: tuple[Picture, ...]
+    """`(H, W, 3)` uint8 sRGB; of a clip, its first frame."""
+    name: str | None = None
+    """As the caller calls it, such as the number of a figure; None in a list."""
+    path: Path | None = None
+    """Where it comes from; None for arrays."""
+    is_clip: bool = False
+    """Whether `path` is a video, of which there is more to read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A checked call of `translate()`, as tasks and backbones see it."""
@@ -165,6 +179,8 @@ class Request:
     """The task's own `Options`."""
     references: tuple[Picture, ...] = ()
     """Reference pictures, each `(H, W, 3)` uint8 sRGB at its own size."""
+    shown: tuple[Reference, ...] = ()
+    """The same references as the caller gave them: with names, and clips that can be read further."""
     keys: tuple[KeyPair, ...] = ()
     """Key frames that a trained bundle brings along; references given in the call take their place."""
     fitted: bool = False

@@ -1,8 +1,8 @@
 """Skeletons of drawn figures and of people: names of joints, bones, tracks through a clip.
 
 Convention:
-    F figures, J joints. Joints are `(..., J, 2)` float32 in pixels, x to the right, y downwards. Of a drawn figure nobody
-    can tell left from right; its limbs are called `a` and `b` and keep their letter through the clip.
+    F figures, J joints. Joints are `(..., J, 2)` float32 in pixels, x to the right, y downwards. A drawn figure's left
+    cannot be told from its right; its limbs are called `a` and `b` and keep their letter through the clip.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class Tracks:
     joints: NDArray[np.float32]
     """`(T, F, 11, 2)` in pixels of the clip's frames, joints as in `STICK`; figures keep their number."""
     present: NDArray[np.bool_]
-    """`(T, F)`: whether the figure is in the picture. Where it is not, its joints are where they were last or will be next."""
+    """`(T, F)`: whether the figure is in the picture. Where it is not, its joints are where they were last or will
+    be next."""
     heights: NDArray[np.float32]
     """`(F,)`: height of each figure standing upright, in pixels, from the crown to the feet."""
     ground: NDArray[np.float32] | None

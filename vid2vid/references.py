@@ -1,0 +1,78 @@
+"""References: what the caller shows to say how the result should look."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from vid2vid.errors import InputNotFound, InvalidFrames, InvalidOption
+from vid2vid.io import read_image
+from vid2vid.types import Reference
+
+if TYPE_CHECKING:
+    from vid2vid.types import Picture
+
+_PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+
+
+def read_references(reference: Any) -> tuple[Reference, ...]:
+    """Loads references.
+
+    Args:
+        reference: None; the path of a picture, of a clip or of a folder of pictures; a `(H, W, 3)` or `(N, H, W, 3)`
+            uint8 array; a sequence of those; or a mapping that gives them names, such as a figure's number.
+
+    Returns:
+        One entry for each path, array or picture given, in order. Of a clip, the first frame is loaded.
+
+    Raises:
+        InputError: a picture cannot be read.
+        InvalidOption: something else was given.
+    """
+    if reference is None:
+        return ()
+    if isinstance(reference, Mapping):
+        return tuple(_read(one, str(name)) for name, one in reference.items())
+    if isinstance(reference, Sequence) and not isinstance(reference, str):
+        return tuple(entry for one in reference for entry in read_references(one))
+    return (_read(reference, None),)
+
+
+def pictures_of(references: Sequence[Reference]) -> tuple[Picture, ...]:
+    """All pictures of all references, in order."""
+    return tuple(picture for reference in references for picture in reference.pictures)
+
+
+def _read(one: Any, name: str | None) -> Reference:
+    if isinstance(one, np.ndarray):
+        pictures = one if one.ndim == 4 else one[None]
+        if pictures.ndim != 4 or pictures.shape[-1] != 3 or pictures.dtype != np.uint8 or 0 in pictures.shape:
+            raise InvalidFrames(
+                f"A reference array of shape {one.shape} and type {one.dtype} was given; "
+                "(H, W, 3) or (N, H, W, 3) uint8 sRGB is needed."
+            )
+        return Reference(tuple(pictures), name)
+    if isinstance(one, (str, os.PathLike)):
+        path = Path(one)
+        if path.is_dir():
+            return Reference(_folder(path), name, path)
+        return Reference((read_image(path),), name, path, is_clip=path.suffix.lower() not in _PICTURES)
+    if isinstance(one, Sequence):
+        return Reference(pictures_of(read_references(one)), name)
+    raise InvalidOption(
+        f"reference of type {type(one).__name__}: the path of an image or clip, an array, a list of those or a "
+        "mapping from names to them is needed."
+    )
+
+
+def _folder(path: Path) -> tuple[Picture, ...]:
+    files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in _PICTURES]
+    if not files:
+        raise InputNotFound(
+            f"The reference folder '{path}' holds no pictures; looked for {', '.join(sorted(_PICTURES))}."
+        )
+    return tuple(read_image(file) for file in files)
