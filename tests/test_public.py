@@ -22,7 +22,7 @@ ERRORS = {
     "TooLarge", "BadTimebase", "InvalidFrames", "ModelError", "BrokenPlugin", "DuplicateTask", "EngineUnavailable",
     "BadWeights", "WeightsMismatch", "CorruptWeights", "UnsafeFormat", "NonFiniteOutput", "ResourceError",
     "OutputNotWritable", "OutputBusy", "OutputDiskFull", "OutOfMemory", "PolicyError", "ConsentRequired",
-    "InvalidExamples", "InvalidBundle", "NewerFormat", "CorruptCheckpoint",
+    "InvalidExamples", "InvalidBundle", "NewerFormat", "CorruptCheckpoint", "NoFigures",
 }  # fmt: skip
 
 

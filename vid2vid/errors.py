@@ -8,7 +8,8 @@
     │   ├── InputNotFound, EmptyInput, NotAVideo, NoVideoStream, NoDecodableFrames
     │   ├── UnreadableContainer, UnsupportedCodec, TruncatedInput, CorruptInput
     │   ├── TooSmall, TooLarge, BadTimebase, InvalidFrames
-    │   └── InvalidExamples
+    │   ├── InvalidExamples
+    │   └── NoFigures
     ├── ModelError (exit 4)      tasks, backbones and their weights
     │   ├── BrokenPlugin, DuplicateTask, EngineUnavailable
     │   ├── InvalidBundle, NewerFormat
@@ -167,6 +168,12 @@ class InvalidExamples(InputError):
     """Training examples cannot be used; the message lists each with its reason."""
 
     code = "invalid_examples"
+
+
+class NoFigures(InputError):
+    """There is no drawn figure in the clip or picture."""
+
+    code = "no_figures"
 
 
 class ModelError(Vid2VidError):

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from vid2vid.composite import to_tensor
+from vid2vid.data.stick_drawings import Style, draw_frame, paper
 from vid2vid.errors import ReferenceRequired
 from vid2vid.io import open_source
 from vid2vid.registry import get_task, list_tasks
@@ -24,8 +25,10 @@ NAMES = [info.name for info in list_tasks()]
 
 
 @functools.cache
-def clip() -> np.ndarray:
-    """A textured square that moves over a gradient."""
+def clip(name: str = "") -> np.ndarray:
+    """A textured square that moves over a gradient; for the task that reads drawings, two stick-men that walk."""
+    if name == "sketch_to_scene":
+        return drawn()
     frames = np.zeros((LENGTH, HEIGHT, WIDTH, 3), np.uint8)
     frames[..., 0] = np.linspace(40, 200, WIDTH, dtype=np.uint8)
     frames[..., 1] = np.linspace(200, 60, HEIGHT, dtype=np.uint8)[:, None]
@@ -35,6 +38,22 @@ def clip() -> np.ndarray:
     return frames
 
 
+def drawn() -> np.ndarray:
+    style, frames = Style(ground_width=1.0), []
+    sheet = paper((WIDTH, HEIGHT), style)
+    for t in range(LENGTH):
+        figures = np.stack([standing(26.0 + t, 0.6 + 0.1 * t), standing(56.0 - t, 1.2 - 0.1 * t)])
+        frames.append(draw_frame(sheet, figures, 30.0, style, np.random.default_rng(t), ground=43.0))
+    return np.stack(frames)
+
+
+def standing(x: float, stride: float) -> np.ndarray:
+    """A figure 30 pixels tall: `(11, 2)`."""
+    joints = [(0, -28), (0, -24), (0, -14), (-3, -20), (-2, -15), (3, -20), (4, -15),
+              (-2 * stride, -7), (-4 * stride, 0), (2 * stride, -7), (4 * stride, 0)]  # fmt: skip
+    return np.array(joints, np.float32) + np.array([x, 43.0], np.float32)
+
+
 def look(picture: np.ndarray) -> np.ndarray:
     return np.asarray(40 + picture * (0.8, 0.6, 0.4), np.uint8)
 
@@ -42,8 +61,9 @@ def look(picture: np.ndarray) -> np.ndarray:
 def request(task: Task[object], keyed: bool) -> Request:
     """A call with the clip alone, or with two of its frames in other colours as references."""
     info = VideoInfo(WIDTH, HEIGHT, Fraction(25), LENGTH, "array")
-    references = tuple(look(clip()[number]) for number in KEYS) if keyed else ()
-    opener = open_source(clip()).reopen
+    frames = clip(task.name)
+    references = tuple(look(frames[number]) for number in KEYS) if keyed else ()
+    opener = open_source(frames).reopen
     consent = "synthetic" if "consent" in task.needs else None
     return Request(
         info, WIDTH, HEIGHT, options=task.Options(), references=references, open_source=opener, consent=consent
@@ -65,7 +85,7 @@ CASES = [(name, keyed) for name in NAMES for keyed in (False, True) if keyed or 
 
 def conditions(task: Task[object], keyed: bool, sizes: list[int]) -> list[Conditions]:
     setup = task.setup(request(task, keyed), torch.device("cpu"))
-    frames, start, found = clip(), 0, []
+    frames, start, found = clip(task.name), 0, []
     for size in sizes:
         found.append(task.condition(Chunk(to_tensor(list(frames[start : start + size])), start), setup))
         start += size
@@ -110,7 +130,7 @@ def test_a_reference_shows_the_look_where_it_is_trusted(name: str) -> None:
     reference = conditions(get_task(name), True, [LENGTH])[0].reference
     assert reference is None or reference.shape == (LENGTH, 4, HEIGHT, WIDTH)
     if reference is not None:
-        wanted = to_tensor([look(frame) for frame in clip()])
+        wanted = to_tensor([look(frame) for frame in clip(name)])
         weight = reference[:, 3:]
         assert float(weight.min()) >= 0.0 and float(weight.max()) <= 1.0
         assert float(weight.mean()) > 0.5
@@ -121,7 +141,7 @@ def test_a_reference_shows_the_look_where_it_is_trusted(name: str) -> None:
 def test_composite_gives_frames_and_leaves_its_input(name: str, keyed: bool) -> None:
     task = get_task(name)
     setup = task.setup(request(task, keyed), torch.device("cpu"))
-    source = Chunk(to_tensor(list(clip())), 0)
+    source = Chunk(to_tensor(list(clip(name))), 0)
     generated = source.frames.clone()
     made = task.composite(source, generated, conditions(task, keyed, [LENGTH])[0], setup)
     assert made.shape == source.frames.shape

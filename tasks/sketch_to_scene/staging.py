@@ -1,0 +1,137 @@
+"""Actors on a scene, frame by frame: what the generator gets to work over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from vid2vid.motion.plate import SOLE, compose, depth_order, fit_plate, light, limb_map
+from vid2vid.motion.puppet import Puppet
+from vid2vid.motion.skeleton import FOOT_A, FOOT_B, HIP
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from vid2vid.motion.actor import Actor
+    from vid2vid.motion.puppet import Layer
+    from vid2vid.types import Picture
+
+    from .casting import Scene
+    from .options import Options
+    from .performance import Performance
+
+    Field = NDArray[np.float32]
+
+FOLLOW_S: Final = 0.6
+"""The camera that follows lags and leads by about this long, so that steps do not shake it."""
+GROUND_SHARE: Final = 0.88
+"""Where the ground is, from the top, when nothing tells."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Staged:
+    """One frame of actors on a scene."""
+
+    picture: Picture
+    """`(H, W, 3)` uint8."""
+    cover: Field
+    """`(H, W)` in [0, 1]: where actors are."""
+    limbs: Picture
+    """`(H, W, 3)` uint8: their bones, as `limb_map` draws them."""
+
+
+class Stage:
+    """The whole clip, staged in order; remembers which pictures of its actors it used."""
+
+    def __init__(
+        self, performance: Performance, cast: Sequence[Actor], scene: Scene, size: tuple[int, int], options: Options
+    ) -> None:
+        """Prepares actors and scene.
+
+        Args:
+            performance: what the figures do, in pixels of `size`.
+            cast: one actor for each figure.
+            scene: where they play.
+            size: columns and rows.
+            options: of the task.
+        """
+        tracks = performance.tracks
+        self._performance, self._size, self._options = performance, size, options
+        self._offsets = _camera(performance, size[0]) if options.camera == "follow" else None
+        margin = 0 if self._offsets is None else int(np.ceil(np.abs(self._offsets).max()))
+        self._margin = margin
+        self._ground = ground_line(performance, size)
+        middle = float(self._ground[0] + self._ground[1] * size[0] / 2)
+        soles = middle + SOLE * float(tracks.heights.mean())
+        self._plate = fit_plate(scene.picture, scene.ground, (size[0] + 2 * margin, size[1]), soles)
+        self._puppets = [
+            Puppet(actor, float(height), size, shutter=options.shutter)
+            for actor, height in zip(cast, tracks.heights, strict=True)
+        ]
+        self._gains = [
+            np.ones(3, np.float32) if actor.plate is None else light(self._plate, actor.plate) for actor in cast
+        ]
+        self._order: list[int] = []
+
+    def frame(self, index: int) -> Staged:
+        """The next frame of the clip; to be asked for in order."""
+        tracks, facing = self._performance.tracks, self._performance.facing
+        offset = 0.0 if self._offsets is None else float(self._offsets[index])
+        shift = np.array([offset, 0.0], np.float32)
+        figures = np.flatnonzero(tracks.present[index])
+        layers: list[Layer] = []
+        for figure in figures:
+            joints = tracks.joints[index, figure] - shift
+            ground = float(self._ground[0] + self._ground[1] * tracks.joints[index, figure, HIP, 0])
+            layers.append(self._puppets[figure].pose(joints, float(facing[index, figure]), ground))
+        left = self._margin + round(offset)
+        plate = self._plate[:, left : left + self._size[0]]
+        moved = self._ground + np.array([self._ground[1] * offset, 0.0], np.float32)
+        self._order = depth_order([each.joints for each in layers], [each.height for each in layers], self._order)
+        picture = compose(
+            plate,
+            layers,
+            ground=moved if self._options.shadows else None,
+            order=self._order,
+            gains=[self._gains[figure] for figure in figures],
+        )
+        return Staged(picture, self._cover(layers), self._limbs(layers))
+
+    def _cover(self, layers: Sequence[Layer]) -> Field:
+        cover = np.zeros((self._size[1], self._size[0]), np.float32)
+        for layer in layers:
+            np.maximum(cover, layer.coverage, out=cover)
+        return cover
+
+    def _limbs(self, layers: Sequence[Layer]) -> Picture:
+        drawn = np.zeros((self._size[1], self._size[0], 3), np.uint8)
+        for number in self._order:
+            bones = limb_map(layers[number].joints, layers[number].height, self._size)
+            cv2.copyTo(bones, cv2.cvtColor(bones, cv2.COLOR_RGB2GRAY), drawn)
+        return drawn
+
+
+def ground_line(performance: Performance, size: tuple[int, int]) -> Field:
+    """`(2,)`: y = a + b x of the line on which ankles stand: as drawn, else through the lowest feet."""
+    tracks = performance.tracks
+    if tracks.ground is not None:
+        return np.asarray(tracks.ground, np.float32)
+    feet = tracks.joints[tracks.present][:, [FOOT_A, FOOT_B], 1]
+    lowest = float(np.percentile(feet.max(-1), 90)) if feet.size else GROUND_SHARE * size[1]
+    return np.array([lowest, 0.0], np.float32)
+
+
+def _camera(performance: Performance, width: int) -> Field:
+    """`(T,)` pixels by which the camera goes to the right to keep the figures in the middle."""
+    tracks = performance.tracks
+    counted = tracks.present.astype(np.float32)
+    counted[~counted.any(1)] = 1.0
+    middle = (tracks.joints[:, :, HIP, 0] * counted).sum(1) / counted.sum(1)
+    smooth = gaussian_filter1d(middle, FOLLOW_S * performance.fps, mode="nearest")
+    return np.asarray(smooth - width / 2, np.float32)
