@@ -10,7 +10,15 @@ from tests.stick_figures import HEIGHT, RADIUS, drawn, walking
 from vid2vid.conditions.ink import contrast_map, find_ink
 from vid2vid.conditions.stick_fit import Evidence, gather_evidence
 from vid2vid.motion.skeleton import SWAPPED_ARMS, SWAPPED_LEGS
-from vid2vid.motion.stick_paths import distance, find_paths, find_poses, letter_limbs, nearest_order, smooth
+from vid2vid.motion.stick_paths import (
+    best_sequence,
+    distance,
+    find_paths,
+    find_poses,
+    letter_limbs,
+    nearest_order,
+    smooth,
+)
 from vid2vid.motion.stick_readings import Readings
 from vid2vid.motion.stick_untangling import untangle
 
@@ -50,6 +58,23 @@ def test_spoilt_readings_are_overruled_by_ink_and_neighbours() -> None:
     assert distance(joints, TRUE).max() > 0.15
     assert distance(found, TRUE).mean() < 0.015
     assert distance(found, TRUE).max() < 0.04
+
+
+def test_each_way_of_following_is_left_where_it_errs() -> None:
+    joints = TRUE.copy()
+    joints[0, :, 3:] += (0.25, -0.2)
+    joints[-1, :, 3:] -= (0.25, 0.2)
+    found = find_paths(readings_of(joints), evidence_of)
+    assert distance(found[[0, -1]], TRUE[[0, -1]]).max() < 0.05
+
+
+def test_the_sequence_is_cheap_and_steady() -> None:
+    candidates = np.stack([TRUE, TRUE + 0.3, TRUE - 0.3], 2)[:, :1]
+    costs = np.full((LENGTH, 3), 0.1)
+    costs[:12, 1], costs[12:, 2], costs[5, 0] = 0.0, 0.0, 0.0
+    found = best_sequence(candidates, costs, np.arange(3)[:, None], np.ones((LENGTH, 1), bool))
+    np.testing.assert_allclose(found[:12], TRUE[:12, :1] + 0.3)
+    np.testing.assert_allclose(found[12:], TRUE[12:, :1] - 0.3)
 
 
 def test_single_poses_are_drawn_to_the_ink() -> None:

@@ -118,7 +118,7 @@ def find_paths(readings: Readings, evidence_of: Callable[[int, int], Evidence]) 
         candidates.append(found[inner])
         costs.append(_costs(window, evidence, usual, found, choices)[inner])
     every = np.concatenate(candidates)
-    return _best_sequence(every, np.concatenate(costs), choices, readings.present)
+    return best_sequence(every, np.concatenate(costs), choices, readings.present)
 
 
 def find_poses(readings: Readings, evidence_of: Callable[[int, int], Evidence]) -> Floats:
@@ -217,8 +217,18 @@ def _costs(readings: Readings, evidence: Evidence, usual: Shape, found: Floats, 
     return np.stack(costs)
 
 
-def _best_sequence(candidates: Floats, costs: Floats, choices: NDArray[np.intp], present: NDArray[np.bool_]) -> Floats:
-    """The cheapest choice in every frame, changes of pose counted: `(T, F, 11, 2)`."""
+def best_sequence(candidates: Floats, costs: Floats, choices: NDArray[np.intp], present: NDArray[np.bool_]) -> Floats:
+    """The cheapest choice in every frame, changes of pose counted.
+
+    Args:
+        candidates: `(T, F, C, 11, 2)`.
+        costs: `(T, S)` of each choice in each frame.
+        choices: `(S, F)`: the candidate that it takes for each figure.
+        present: `(T, F)`.
+
+    Returns:
+        `(T, F, 11, 2)`.
+    """
     figures = np.arange(candidates.shape[1])
     steps = distance(candidates[:-1, :, :, None], candidates[1:, :, None])
     steps *= (present[:-1] & present[1:])[..., None, None] * (_CHANGE_WEIGHT / len(figures))
