@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     from vid2vid.types import Chunk, Picture, Request, SourceOpener
 
 CHANNELS: Final[Mapping[str, int]] = {"drawing": 3, "key_drawing": 3}
-BACKBONE: Final = BackboneConfig(
-    width=32, blocks=(1, 2, 2), reduction=4, recurrent=False, textured=False, weights="lines.safetensors"
-)
+BACKBONE: Final = BackboneConfig(width=32, blocks=(1, 2, 2), reduction=4, recurrent=False, textured=False)
 """No map is named `source`: the generator's output starts from the carried key frame, and from nothing else."""
 KEY_STYLES: Final = (
     LineStyle("xdog", scale=1.0),

@@ -1,4 +1,6 @@
-"""The recipe of `lines.safetensors`: `python -m vid2vid_tasks.sketch_to_scene.train_lines --clips DIR --output DIR`.
+"""A recipe for a net over carried key frames; none is bundled, since none so far bettered what is carried.
+
+`python -m vid2vid_tasks.sketch_to_scene.train_lines --clips DIR --output DIR`
 
 It runs the same on a CPU and a GPU, and continues where it stopped.
 """
