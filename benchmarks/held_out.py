@@ -9,9 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-
+from vid2vid.composite import shrunk
 from vid2vid.io import open_source
 
 if TYPE_CHECKING:
@@ -53,17 +51,7 @@ def load(shot: HeldOutShot, clips: Path, frames: int, short_side: int) -> list[P
     """At most `frames` consecutive frames from the shot's start, shrunk to `short_side` where they are larger."""
     stop = shot.start + frames if shot.stop is None else min(shot.stop, shot.start + frames)
     with open_source(clips / shot.file) as source:
-        return [shrunk(frame.pixels, short_side) for frame in islice(source, shot.start, stop)]
-
-
-def shrunk(picture: Picture, short_side: int) -> Picture:
-    """The picture with a short side of at most `short_side` pixels."""
-    height, width = picture.shape[:2]
-    scale = short_side / min(height, width)
-    if scale >= 1.0:
-        return picture.copy()
-    size = (round(width * scale), round(height * scale))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return [shrunk(frame.pixels, short_side).copy() for frame in islice(source, shot.start, stop)]
 
 
 def back_and_forth(frames: Sequence[Picture], count: int) -> list[Picture]:

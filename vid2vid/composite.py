@@ -72,3 +72,10 @@ def resize(picture: Picture, width: int, height: int) -> Picture:
     shrinks = width * height < picture.shape[0] * picture.shape[1]
     way = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(picture, (width, height), interpolation=way), np.uint8)
+
+
+def shrunk(picture: Picture, short_side: int) -> Picture:
+    """The picture with a short side of at most `short_side` pixels."""
+    height, width = picture.shape[:2]
+    scale = short_side / min(height, width)
+    return picture if scale >= 1.0 else resize(picture, round(width * scale), round(height * scale))

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from vid2vid.backbones import make_generator
 from vid2vid.backbones.compact import CompactBackbone
 from vid2vid.backbones.weights import start_from
-from vid2vid.composite import resize
+from vid2vid.composite import resize, shrunk
 from vid2vid.conditions.motion import MotionTracker
 from vid2vid.config import RenderConfig
 from vid2vid.data.distortion import distort_reference
@@ -68,7 +68,7 @@ class Footage:
         self._clip = None
         if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
             files = sorted(f for f in path.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else [path]
-            self._still = np.stack([_shrunk(read_image(file), short_side) for file in files])
+            self._still = np.stack([shrunk(read_image(file), short_side) for file in files])
             self.count = len(self._still)
             self.height, self.width = self._still.shape[1:3]
         else:
@@ -229,12 +229,6 @@ def _conditions(
 def _filled(frames: Picture) -> Picture:
     missing = EPISODE * LENGTH - len(frames)
     return np.ascontiguousarray(np.concatenate((frames, np.repeat(frames[-1:], max(0, missing), 0))))
-
-
-def _shrunk(picture: Picture, short_side: int) -> Picture:
-    height, width = picture.shape[:2]
-    share = min(1.0, short_side / min(height, width))
-    return picture if share == 1.0 else resize(picture, round(width * share), round(height * share))
 
 
 def general_lesson(task: Task[Any], examples: Examples, config: TrainConfig, weights: Path | None) -> Lesson:

@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import torch
 
+from vid2vid.composite import resize, shrunk
 from vid2vid.conditions.flow import FlowEstimator, absolute, luma, warp
 from vid2vid.errors import EmptyInput, EngineUnavailable, InvalidFrames
 from vid2vid.losses import ShiftTolerantLPIPS
@@ -210,7 +211,7 @@ class _Run:
             f"The {name} is {picture.shape[1]}x{picture.shape[0]}; "
             f"it was resized to the output's {output.shape[1]}x{output.shape[0]}."
         )
-        return _resized(picture, output.shape[1], output.shape[0])
+        return resize(picture, output.shape[1], output.shape[0])
 
     def _add_pair(
         self, earlier: Picture, earlier_source: Picture | None, output: Picture, source: Picture | None
@@ -241,7 +242,7 @@ class _Run:
         self._spread.add(self._frames, values)
 
     def _distance(self, name: str, distance: Distance, picture: Picture, target: Picture) -> float | None:
-        pictures = [as_tensor(_shrunk(p, PERCEPTUAL_SIDE_PX)) for p in (picture, target)]
+        pictures = [as_tensor(shrunk(p, PERCEPTUAL_SIDE_PX)) for p in (picture, target)]
         if min(pictures[0].shape[-2:]) < 32:
             self._note(f"{name} needs pictures of at least 32 pixels a side and was left out.")
             return None
@@ -356,15 +357,3 @@ def _lpips(backbone: Path) -> Distance:
 
 def _mean_length(flow: Field) -> float:
     return float(np.linalg.norm(flow, axis=-1).mean(dtype=np.float64))
-
-
-def _shrunk(picture: Picture, short_side: int) -> Picture:
-    height, width = picture.shape[:2]
-    scale = short_side / min(height, width)
-    return picture if scale >= 1.0 else _resized(picture, round(width * scale), round(height * scale))
-
-
-def _resized(picture: Picture, width: int, height: int) -> Picture:
-    shrinks = width * height < picture.shape[0] * picture.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     Picture = NDArray[np.uint8]
     """One `(H, W, 3)` uint8 sRGB picture."""
 
-SourceKind = Literal["file", "folder", "array", "tensor", "frames", "image"]
+SourceKind = Literal["file", "folder", "array", "tensor", "frames", "image", "unfolded"]
+"""`unfolded`: a clip that a task made of what came in, such as the panels of a sheet in turn."""
 AudioMode = Literal["auto", "keep", "effects", "mix", "none"]
 AUDIO_MODES: tuple[AudioMode, ...] = ("auto", "keep", "effects", "mix", "none")
 Ground = Literal["hard", "wood", "grass", "gravel"]

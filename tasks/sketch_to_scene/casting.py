@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import cv2
-import numpy as np
-
+from vid2vid.composite import shrunk
 from vid2vid.errors import InvalidOption, ReferenceMismatch
 from vid2vid.io import open_source, read_image
 from vid2vid.motion.actor import load_actor
@@ -149,14 +148,8 @@ def _actor_from(reference: Reference) -> Actor:
 def _frames(path: Path) -> list[Picture]:
     with open_source(path) as source:
         count = source.info.frame_count or FRAMES_OF_A_CLIP
-        step = max(1, count // FRAMES_OF_A_CLIP)
-        scale = min(1.0, SHORT_SIDE / min(source.info.width, source.info.height))
-        size = (round(source.info.width * scale), round(source.info.height * scale))
-        taken: list[Picture] = []
-        for frame in source:
-            if frame.index % step == 0 and len(taken) < 2 * FRAMES_OF_A_CLIP:
-                taken.append(np.asarray(cv2.resize(frame.pixels, size, interpolation=cv2.INTER_AREA), np.uint8))
-    return taken
+        spread = islice(source, 0, None, max(1, count // FRAMES_OF_A_CLIP))
+        return [shrunk(frame.pixels, SHORT_SIDE).copy() for frame in islice(spread, 2 * FRAMES_OF_A_CLIP)]
 
 
 def _scene_from(reference: Reference) -> Scene:

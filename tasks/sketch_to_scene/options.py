@@ -35,7 +35,6 @@ class Options:
     key_frames: tuple[int, ...] = field(
         default=(), metadata={"help": "line art: numbers of the frames that the references show, in their order"}
     )
-    minutes: float = field(default=0.0, metadata={"help": "line art: time to fit a net to the references first"})
 
     def __post_init__(self) -> None:
         for value, name, low, high in (
@@ -43,7 +42,6 @@ class Options:
             (self.pace, "pace", 0.05, 5),
             (self.shutter, "shutter", 0, 1),
             (self.shadows, "shadows", 0, 2),
-            (self.minutes, "minutes", 0, 600),
         ):
             if not low <= value <= high:
                 raise InvalidOption(f"{name}={value}: a number from {low} to {high} is needed.")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import cv2
 import numpy as np
 
+from vid2vid.composite import resize
 from vid2vid.conditions.stick_nets import load_finder, load_reader
 from vid2vid.motion.drawings import find_drawings
 from vid2vid.motion.drawn_events import detect_events_at_drawings
@@ -45,6 +46,8 @@ class Performance:
     """In the order of time."""
     drawings: int
     """How many different drawings there are."""
+    held: bool
+    """Whether most frames only hold the drawing before."""
     fps: float
 
 
@@ -54,9 +57,12 @@ def read_performance(request: Request, opener: SourceOpener, options: Options) -
     Raises:
         NoFigures: there is none.
     """
-    with opener() as frames:
-        starts = find_drawings(_sized(frame.pixels, request) for frame in frames)
-        count = frames_in(opener) if len(starts) else 0
+    counter = itertools.count()
+    with opener() as frames:  # the counter stops with the frames: containers do not always know their number
+        starts = find_drawings(
+            resize(frame.pixels, request.width, request.height) for frame, _ in zip(frames, counter, strict=False)
+        )
+    count = next(counter)
     fps = float(request.info.fps)
     held = len(starts) < HELD_SHARE * count
     far = held and count / max(1, len(starts)) / fps >= FAR_DRAWINGS_S
@@ -71,31 +77,18 @@ def read_performance(request: Request, opener: SourceOpener, options: Options) -
     facing = facings(tracks.joints, tracks.heights, fps)
     if events is None:
         events = detect_events(tracks, fps, size)
-    return Performance(tracks, facing, events, len(starts), fps)
-
-
-def frames_in(opener: SourceOpener) -> int:
-    """Number of frames, by reading them all: containers do not always know."""
-    with opener() as frames:
-        return sum(1 for _ in frames)
+    return Performance(tracks, facing, events, len(starts), held, fps)
 
 
 def _weights(name: str) -> Path:
     return Path(str(files(__package__) / f"{name}.safetensors"))
 
 
-def _sized(picture: Picture, request: Request) -> Picture:
-    size = (request.width, request.height)
-    if (picture.shape[1], picture.shape[0]) == size:
-        return picture
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
 def _pictures(request: Request, opener: SourceOpener, wanted: set[int] | None) -> Iterator[Picture]:
     with opener() as frames:
         for index, frame in enumerate(frames):
             if wanted is None or index in wanted:
-                yield _sized(frame.pixels, request)
+                yield resize(frame.pixels, request.width, request.height)
 
 
 def _filled(tracks: Tracks, starts: NDArray[np.int64], count: int) -> Tracks:

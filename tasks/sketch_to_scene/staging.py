@@ -78,30 +78,36 @@ class Stage:
             np.ones(3, np.float32) if actor.plate is None else light(self._plate, actor.plate) for actor in cast
         ]
         self._order: list[int] = []
+        """Figures of the last frame, from the farthest to the nearest."""
 
     def frame(self, index: int) -> Staged:
         """The next frame of the clip; to be asked for in order."""
         tracks, facing = self._performance.tracks, self._performance.facing
-        offset = 0.0 if self._offsets is None else float(self._offsets[index])
+        offset = (
+            0 if self._offsets is None else round(float(self._offsets[index]))
+        )  # whole pixels: the scene is cropped
         shift = np.array([offset, 0.0], np.float32)
-        figures = np.flatnonzero(tracks.present[index])
+        figures = np.flatnonzero(tracks.present[index]).tolist()
         layers: list[Layer] = []
         for figure in figures:
             joints = tracks.joints[index, figure] - shift
             ground = float(self._ground[0] + self._ground[1] * tracks.joints[index, figure, HIP, 0])
             layers.append(self._puppets[figure].pose(joints, float(facing[index, figure]), ground))
-        left = self._margin + round(offset)
+        left = self._margin + offset
         plate = self._plate[:, left : left + self._size[0]]
         moved = self._ground + np.array([self._ground[1] * offset, 0.0], np.float32)
-        self._order = depth_order([each.joints for each in layers], [each.height for each in layers], self._order)
+        last = [figures.index(figure) for figure in self._order if figure in figures]
+        order = depth_order([each.joints for each in layers], [each.height for each in layers], last)
+        self._order = [figures[number] for number in order]
         picture = compose(
             plate,
             layers,
-            ground=moved if self._options.shadows else None,
-            order=self._order,
+            ground=moved,
+            shadow=self._options.shadows,
+            order=order,
             gains=[self._gains[figure] for figure in figures],
         )
-        return Staged(picture, self._cover(layers), self._limbs(layers))
+        return Staged(picture, self._cover(layers), self._limbs([layers[number] for number in order]))
 
     def _cover(self, layers: Sequence[Layer]) -> Field:
         cover = np.zeros((self._size[1], self._size[0]), np.float32)
@@ -110,9 +116,10 @@ class Stage:
         return cover
 
     def _limbs(self, layers: Sequence[Layer]) -> Picture:
+        """Of layers from the farthest to the nearest."""
         drawn = np.zeros((self._size[1], self._size[0], 3), np.uint8)
-        for number in self._order:
-            bones = limb_map(layers[number].joints, layers[number].height, self._size)
+        for layer in layers:
+            bones = limb_map(layer.joints, layer.height, self._size)
             cv2.copyTo(bones, cv2.cvtColor(bones, cv2.COLOR_RGB2GRAY), drawn)
         return drawn
 

@@ -35,6 +35,8 @@ class Figures:
     stage: Stage
     motion: MotionTracker
     options: SketchOptions
+    sheet: bool
+    """Whether the clip was made of one sheet of panels."""
     pending: list[Event] = field(default_factory=list)
     """Events not yet handed on, in the order of time."""
 
@@ -101,16 +103,16 @@ class SketchToScene(Task[Setup]):
         from .casting import check_names, make_cast
         from .performance import read_performance
         from .staging import Stage
+        from .unfolding import READ_ONCE
 
         if request.open_source is None:
-            raise UsageError(
-                "sketch_to_scene looks through the drawing first: give a file, a folder, an array or a list."
-            )
+            raise UsageError(READ_ONCE)
         check_names(options)
         performance = read_performance(request, request.open_source, options)
         cast = make_cast(request.shown, performance.tracks.figures, options)
         stage = Stage(performance, cast.actors, cast.scene, (request.width, request.height), options)
-        return Figures(performance, cast, stage, MotionTracker(), options, list(performance.events))
+        sheet = request.info.kind == "unfolded"
+        return Figures(performance, cast, stage, MotionTracker(), options, sheet, list(performance.events))
 
     def _lines(self, request: Request, options: SketchOptions) -> Lines:
         from .lines import follow_keys
@@ -178,7 +180,7 @@ class SketchToScene(Task[Setup]):
 
 def _told(setup: Figures) -> dict[str, Any]:
     tracks, cast = setup.performance.tracks, setup.cast
-    kind = "animation" if setup.performance.drawings >= 0.7 * tracks.length else "drawings"
+    kind = "sheet" if setup.sheet else "drawings" if setup.performance.held else "animation"
     figures: Sequence[dict[str, Any]] = [
         {
             "actor": actor.name,

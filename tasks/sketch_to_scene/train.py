@@ -22,6 +22,7 @@ import torch
 from vid2vid.backbones import make_generator
 from vid2vid.backbones.generator import CLOSINGS
 from vid2vid.backbones.weights import save_weights
+from vid2vid.composite import shrunk
 from vid2vid.conditions.people import PeopleFinder
 from vid2vid.io import open_source
 from vid2vid.motion.cutout import cut_out
@@ -57,11 +58,7 @@ _LOG = logging.getLogger(__name__)
 def read_clip(path: Path, share: float = LEARNED) -> list[Picture]:
     """The first frames of a clip, at most 540 px on the shorter side."""
     with open_source(path) as source:
-        scale = min(1.0, SHORT_SIDE / min(source.info.width, source.info.height))
-        size = (round(source.info.width * scale), round(source.info.height * scale))
-        frames = [
-            np.asarray(cv2.resize(frame.pixels, size, interpolation=cv2.INTER_AREA), np.uint8) for frame in source
-        ]
+        frames = [shrunk(frame.pixels, SHORT_SIDE).copy() for frame in source]
     return frames[: round(share * len(frames))]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import cv2
 import numpy as np
 
+from vid2vid.composite import resize
 from vid2vid.conditions.ink import ink_map
 from vid2vid.conditions.sheet import find_panels
 from vid2vid.errors import InputError, UsageError
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     from .options import Options
 
+READ_ONCE: Final = (
+    "sketch_to_scene looks through the whole drawing before it renders, and an iterator can be read only once. "
+    "Give a file, a folder, an array or a list of frames."
+)
 DRAWINGS_FPS: Final = Fraction(4)
 """Rate of single drawings that come without one."""
 MOST_DRAWINGS: Final = 60
@@ -43,10 +48,7 @@ def unfold(source: FrameSource, options: Options) -> FrameSource:
         UsageError: frames that can be read only once.
     """
     if not source.reopenable:
-        raise UsageError(
-            "sketch_to_scene looks through the whole drawing before it renders, and an iterator can be read only once. "
-            "Give a file, a folder, an array or a list of frames."
-        )
+        raise UsageError(READ_ONCE)
     if source.info.kind == "image":
         return _panels(source, options)
     if options.kind == "lines":
@@ -81,7 +83,7 @@ def _held(panels: list[Picture], info: VideoInfo, options: Options) -> FrameSour
     count = (len(panels) - 1) * hold + max(1, round(REST_S * fps))
     height, width = panels[0].shape[:2]
     told = replace(
-        info, width=width, height=height, fps=fps, frame_count=count, kind="folder", duration_s=float(count / fps),
+        info, width=width, height=height, fps=fps, frame_count=count, kind="unfolded", duration_s=float(count / fps),
         notes=(*info.notes, f"{len(panels)} panels of a sheet"),
     )  # fmt: skip
 
@@ -102,9 +104,7 @@ def far_apart(source: FrameSource) -> bool:
     with source.reopen() as pictures:
         for picture in islice(pictures, COMPARED):
             size = (round(160 * source.info.width / source.info.height), 160)
-            ink = ink_map(
-                cv2.resize(cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
-            )
+            ink = ink_map(cv2.cvtColor(resize(picture.pixels, *size), cv2.COLOR_RGB2GRAY))
             drawn = (ink > 0.4).astype(np.uint8)
             if before is not None and drawn.any():
                 near = cv2.dilate(before, np.ones((2 * NEAR_PX + 1,) * 2, np.uint8))

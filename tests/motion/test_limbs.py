@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from tests.motion.figures import HEIGHT, LIMBS, spread, view
-from vid2vid.motion.actor import View
-from vid2vid.motion.limbs import ARM_L, HALF_WIDTHS, LEG_L, evened, exchanged, half_widths, mirrored, resized
+from vid2vid.motion.actor import View, resized
+from vid2vid.motion.limbs import ARM_L, HALF_WIDTHS, LEG_L, evened, exchanged, half_widths, mirrored
 
 
 def test_a_mirror_image_mirrored_is_the_view() -> None:

@@ -71,6 +71,26 @@ class Actor:
     """Source and licence of the pictures."""
 
 
+def resized(view: View, scale: float) -> View:
+    """The view `scale` times as large."""
+    height, width = view.mask.shape
+    size = (max(8, round(width * scale)), max(8, round(height * scale)))
+    way = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_CUBIC
+    # Colours beside the person must not leak in, so they are weighted by coverage while they are averaged.
+    weight = view.mask.astype(np.float32)[..., None] / 255.0 + 1e-3
+    small = cv2.resize(weight, size, interpolation=way).clip(1e-3)
+    colour = cv2.resize(view.picture * weight, size, interpolation=way) / small[..., None]
+    factors = np.array(size, np.float32) / (width, height)
+    return View(
+        colour.clip(0, 255).astype(np.uint8),
+        (small.clip(0, 1) * 255).astype(np.uint8),
+        np.asarray((view.joints + 0.5) * factors - 0.5, np.float32),
+        view.visibility,
+        view.depth,
+        view.facing,
+    )
+
+
 def save_actor(actor: Actor, path: str | os.PathLike[str]) -> None:
     """Writes an actor: a folder, or one file where the name ends with `.actor`.
 

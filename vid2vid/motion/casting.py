@@ -15,8 +15,8 @@ from scipy.ndimage import median_filter
 
 from vid2vid.conditions.people import PeopleFinder, Person
 from vid2vid.errors import InvalidOption, ReferenceMismatch
-from vid2vid.motion.actor import MAX_VIEWS, Actor
-from vid2vid.motion.cutout import cut_out, in_one_light, scaled
+from vid2vid.motion.actor import MAX_VIEWS, Actor, resized
+from vid2vid.motion.cutout import cut_out, in_one_light
 from vid2vid.motion.plates import empty_scene
 from vid2vid.motion.skeleton import BODY
 
@@ -146,7 +146,7 @@ def join_actors(actors: Sequence[Actor], name: str, credit: str) -> Actor:
         All views at the smallest height and in one light; the first plate there is.
     """
     height = min(actor.height for actor in actors)
-    views = [scaled(view, height / actor.height) for actor in actors for view in actor.views]
+    views = [resized(view, height / actor.height) for actor in actors for view in actor.views]
     plate = next((actor.plate for actor in actors if actor.plate is not None), None)
     return Actor(name, in_one_light(views), height, plate, credit)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import cv2
 import numpy as np
 
-from vid2vid.motion.actor import View
+from vid2vid.motion.actor import View, resized
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ def cut_out(
         depth=person.depth,
         facing=person.facing,
     )
-    return scaled(view, height / person.height)
+    return resized(view, height / person.height)
 
 
 def against_plate(mask: Floats, picture: Picture, plate: Picture) -> Floats:
@@ -99,18 +99,6 @@ def in_one_light(views: Sequence[View]) -> tuple[View, ...]:
         matched = np.clip(np.round((lab - own) * gain + mean), 0, 255).astype(np.uint8)
         result.append(replace(view, picture=np.asarray(cv2.cvtColor(matched, cv2.COLOR_LAB2RGB), np.uint8)))
     return tuple(result)
-
-
-def scaled(view: View, scale: float) -> View:
-    """The view at another size."""
-    size = (max(1, round(view.mask.shape[1] * scale)), max(1, round(view.mask.shape[0] * scale)))
-    way = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_CUBIC
-    return replace(
-        view,
-        picture=np.asarray(cv2.resize(view.picture, size, interpolation=way), np.uint8),
-        mask=np.asarray(cv2.resize(view.mask, size, interpolation=way), np.uint8),
-        joints=((view.joints + 0.5) * scale - 0.5).astype(np.float32),
-    )
 
 
 def firm(mask: Floats, height: float) -> Floats:

@@ -61,26 +61,6 @@ def exchanged(view: View) -> View:
     )
 
 
-def resized(view: View, scale: float) -> View:
-    """The view `scale` times as large."""
-    height, width = view.mask.shape
-    size = (max(8, round(width * scale)), max(8, round(height * scale)))
-    way = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_CUBIC
-    # Colours beside the person must not leak in, so they are weighted by coverage while they are averaged.
-    weight = view.mask.astype(np.float32)[..., None] / 255.0 + 1e-3
-    small = cv2.resize(weight, size, interpolation=way).clip(1e-3)
-    colour = cv2.resize(view.picture * weight, size, interpolation=way) / small[..., None]
-    factors = np.array(size, np.float32) / (width, height)
-    return View(
-        colour.clip(0, 255).astype(np.uint8),
-        (small.clip(0, 1) * 255).astype(np.uint8),
-        np.asarray((view.joints + 0.5) * factors - 0.5, np.float32),
-        view.visibility,
-        view.depth,
-        view.facing,
-    )
-
-
 def evened(views: Sequence[View]) -> list[View]:
     """Brings views to the light that is usual among them, so that no limb flickers where another view takes over."""
     means = np.array([cv2.mean(view.picture, (view.mask > 200).astype(np.uint8))[:3] for view in views]) + 1.0

@@ -146,6 +146,7 @@ def compose(
     layers: Sequence[Layer],
     *,
     ground: Field | None = None,
+    shadow: float = 1.0,
     order: Sequence[int] | None = None,
     gains: Sequence[Field] = (),
 ) -> Picture:
@@ -155,6 +156,7 @@ def compose(
         plate: `(H, W, 3)`.
         layers: of the same size.
         ground: `(2,)`, y = ground[0] + ground[1] * x of the line on which ankles stand; None casts no shadows.
+        shadow: strength of shadows; 1 is usual, 0 none.
         order: of the layers from the farthest to the nearest; `depth_order`'s where it is not given.
         gains: `(3,)` each, colours' gain of each layer, as `light` gives.
 
@@ -168,10 +170,10 @@ def compose(
             )
     size = (plate.shape[1], plate.shape[0])
     picture = plate.astype(np.float32)
-    if ground is not None:
+    if ground is not None and shadow > 0.0:
         for layer in layers:
             at = float(ground[0] + ground[1] * layer.joints[2, 0]) + SOLE * layer.height
-            picture *= shadows(size, layer.joints, layer.height, at)[..., None]
+            picture *= shadows(size, layer.joints, layer.height, at, shadow)[..., None]
     found = order if order is not None else depth_order([i.joints for i in layers], [i.height for i in layers])
     for number in found:
         _lay(picture, layers[number], gains[number] if len(gains) else None)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from vid2vid.motion import bending
+from vid2vid.motion.actor import resized
 from vid2vid.motion.choosing import LIMBS, Choice, candidates, limb_costs, trunk_costs
 from vid2vid.motion.cutting import DISTANCE_UNIT, Cutout, cut, mirrored_cut
 from vid2vid.motion.embody import embody
@@ -31,7 +32,6 @@ from vid2vid.motion.limbs import (
     exchanged,
     half_widths,
     mirrored,
-    resized,
 )  # fmt: skip
 from vid2vid.motion.skeleton import STICK, STICK_IN_BODY
 
