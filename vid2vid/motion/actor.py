@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -72,22 +72,18 @@ class Actor:
 
 
 def resized(view: View, scale: float) -> View:
-    """The view `scale` times as large."""
-    height, width = view.mask.shape
-    size = (max(8, round(width * scale)), max(8, round(height * scale)))
+    """The view `scale` times as large, and at least 8 pixels on either side."""
+    scale = max(scale, 8.0 / min(view.mask.shape))
     way = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_CUBIC
     # Colours beside the person must not leak in, so they are weighted by coverage while they are averaged.
     weight = view.mask.astype(np.float32)[..., None] / 255.0 + 1e-3
-    small = cv2.resize(weight, size, interpolation=way).clip(1e-3)
-    colour = cv2.resize(view.picture * weight, size, interpolation=way) / small[..., None]
-    factors = np.array(size, np.float32) / (width, height)
-    return View(
-        colour.clip(0, 255).astype(np.uint8),
-        (small.clip(0, 1) * 255).astype(np.uint8),
-        np.asarray((view.joints + 0.5) * factors - 0.5, np.float32),
-        view.visibility,
-        view.depth,
-        view.facing,
+    small = cv2.resize(weight, None, fx=scale, fy=scale, interpolation=way).clip(1e-3)
+    colour = cv2.resize(view.picture * weight, None, fx=scale, fy=scale, interpolation=way) / small[..., None]
+    return replace(
+        view,
+        picture=colour.clip(0, 255).astype(np.uint8),
+        mask=(small.clip(0, 1) * 255).astype(np.uint8),
+        joints=np.asarray((view.joints + 0.5) * scale - 0.5, np.float32),
     )
 
 
