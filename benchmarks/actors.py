@@ -10,7 +10,6 @@ of the box around the person.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -23,9 +22,8 @@ import torch
 from vid2vid_tasks.sketch_to_scene import task
 from vid2vid_tasks.sketch_to_scene.train import LEARNED, ROLES, find_roles, read_clip
 
-from benchmarks.machine import RESULTS, facts
+from benchmarks.machine import save
 from vid2vid.backbones import build
-from vid2vid.checkpoint import replace_durably
 from vid2vid.composite import to_pictures, to_tensor
 from vid2vid.conditions.flow import FlowEstimator
 from vid2vid.conditions.motion import MotionTracker
@@ -36,7 +34,7 @@ from vid2vid.motion.plate import compose, limb_map
 from vid2vid.motion.puppet import Puppet
 from vid2vid.motion.skeleton import STICK_IN_BODY
 from vid2vid.pipeline import pad_conditions
-from vid2vid.previews import sheet
+from vid2vid.previews import sheet, write_png
 from vid2vid.registry import weights_path
 from vid2vid.types import Chunk, Conditions, Request, VideoInfo
 
@@ -145,7 +143,7 @@ def measure(name: str, role: Role, weights: Path | None, sheets: Path | None) ->
         chosen = np.linspace(0, len(numbers) - 1, 4).round().astype(int)
         shown = {method: frames for method, frames in methods.items() if method not in ("empty scene",)}
         rows = [[_fitted(frames[i][compare.boxes[i]]) for frames in shown.values()] for i in chosen]
-        cv2.imwrite(str(sheets / f"{name}.png"), np.ascontiguousarray(sheet(rows, list(shown))[..., ::-1]))
+        write_png(sheets / f"{name}.png", sheet(rows, list(shown)))
     return results
 
 
@@ -162,13 +160,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=Path, required=True, help="folder of live clips")
     parser.add_argument("--weights", type=Path, help="of the net; the bundled ones without it")
-    parser.add_argument("--output", type=Path, default=RESULTS / "actors.json")
+    parser.add_argument("--name", default="actors", help="of the results")
     parser.add_argument("--only", nargs="*", help="names of clips")
     parser.add_argument("--sheets", type=Path, help="folder for contact sheets")
     given = parser.parse_args(arguments)
     weights = given.weights or weights_path(task)
     clips = {path.stem: path for path in sorted(given.clips.iterdir())}
-    results: dict[str, Any] = {"machine": facts()}
+    results: dict[str, Any] = {}
     for name, count in ROLES:
         if given.only and name not in given.only:
             continue
@@ -180,9 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             results[f"{name}/{number}"] = measure(f"{name}_{number}", role, weights, given.sheets)
             for method, values in results[f"{name}/{number}"].items():
                 print(name, number, method, {key: round(value, 4) for key, value in values.items()}, flush=True)
-    rounded = json.loads(json.dumps(results), parse_float=lambda text: float(f"{float(text):.5g}"))
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    replace_durably(given.output, (json.dumps(rounded, indent=1) + "\n").encode())
+    save(given.name, results)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ def draw_panels(fight: Fight, target: Path) -> Path:
     """Puts drawings from the liveliest part of the fight on one sheet and photographs it."""
     step = round(PANEL_S * fight.fps)
     blow_s = next((event.time_s for event in fight.events if event.kind == "impact"), 1.0)
-    first = int(np.clip(round((blow_s - 2.5 * PANEL_S) * fight.fps), 0, fight.tracks.length - PANELS * step))
+    last = max(0, fight.tracks.length - PANELS * step)
+    first = int(np.clip(round((blow_s - 2.5 * PANEL_S) * fight.fps), 0, last))
     drawings = fight.tracks.joints[first : first + PANELS * step : step]
     ground = None if fight.tracks.ground is None else float(fight.tracks.ground[0])
     look = SheetLook(columns=3, turn_deg=3.0, tilt=0.08, shadow=0.3)

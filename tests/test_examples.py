@@ -121,3 +121,13 @@ def test_what_is_held_out_never_comes_into_pretraining(tmp_path: Path, square_cl
     for name in ("cup", "sports2d_demo", "anything"):
         (tmp_path / f"{name}.mp4").write_bytes(square_clip.read_bytes())
     assert [shot.name for shot in pretrain.live_shots(tmp_path)] == ["anything:0-11"]
+
+
+@pytest.mark.slow
+def test_a_drawn_fight_and_its_sheet_become_films_with_sound(tmp_path: Path) -> None:
+    ran = run("fight.py", tmp_path, "--seconds", "3.2", "--width", "384", "--output", "out")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    for name in ("fight", "sheet"):
+        film = probe(tmp_path / "out" / f"{name}_film.mp4")
+        assert film.has_audio and film.frame_count is not None and film.frame_count > 40
+    assert "impact" in ran.stdout

@@ -20,7 +20,6 @@ from vid2vid.losses import (
     closing_loss,
     gradient_loss,
     grid_loss,
-    regret_loss,
 )
 
 
@@ -171,21 +170,3 @@ def test_closing_loss_weighs_coarse_logits_by_area() -> None:
     assert float(closing_loss(torch.full((1, 1, 16, 16), 8.0), source, [closed(source, 5)], flat)) < 0.1 * float(
         closing_loss(torch.full((1, 1, 16, 16), -8.0), source, [closed(source, 5)], flat)
     )
-
-
-def test_regret_counts_what_is_spoiled_and_no_gain_elsewhere() -> None:
-    target = torch.full((1, 3, 16, 32), 0.5)
-    reference = target + 0.1
-    assert float(regret_loss(reference, reference, target)) == 0.0
-    assert float(regret_loss(target, reference, target)) == 0.0, "a gain is no regret"
-    made = target.clone()
-    made[..., :8] += 0.3
-    assert float(regret_loss(made, reference, target)) == pytest.approx(0.25 * 0.2, rel=0.01)
-
-
-def test_regret_prefers_soft_to_sharp_and_wrong() -> None:
-    target, soft, sharp = (torch.zeros(1, 3, 8, 8) for _ in range(3))
-    soft += 0.1
-    sharp[..., ::8] = 0.8
-    assert float((sharp - target).abs().mean()) == pytest.approx(float((soft - target).abs().mean()))
-    assert float(regret_loss(sharp, soft, target)) > 0.1

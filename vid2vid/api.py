@@ -123,7 +123,8 @@ def translate(
     report["events"] = events_as_json(outcome.events if wish.events is None else wish.events)
     if target is not None:
         _write_report(target, report)
-    return Translation(target, info, report, time.perf_counter() - began, video, sink.kept())
+    reopen = plan.source.reopen if plan.source.reopenable else None
+    return Translation(target, info, report, time.perf_counter() - began, video, reopen, sink.kept())
 
 
 def train(

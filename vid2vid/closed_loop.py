@@ -27,7 +27,6 @@ from vid2vid.losses import (
     closing_loss,
     gradient_loss,
     grid_loss,
-    regret_loss,
 )
 
 _CARRIED: Final = ("output", "target", "places")
@@ -174,7 +173,7 @@ class ClosedLoop:
                 history if self.config.recurrent else None,
                 texture,
             )
-        terms = self._compared(made, target, window.maps[:, t, :3], window.reference[:, t, :3])
+        terms = self._compared(made, target, window.maps[:, t, :3])
         if "temporal" in self.weighted and history is not None:
             change = (made.picture - history[:, :3]) - (target - sample_at(loop.target, flow))
             terms["temporal"] = (trust * change.abs()).mean()
@@ -193,7 +192,7 @@ class ClosedLoop:
         self.loop.places = carried_places(sample_at(before, flow), trust, fresh).contiguous()
         return look_up(self.tile, self.loop.places)
 
-    def _compared(self, made: Parts, target: Tensor, source: Tensor, reference: Tensor) -> dict[str, Tensor]:
+    def _compared(self, made: Parts, target: Tensor, source: Tensor) -> dict[str, Tensor]:
         """Terms of one picture; all but the first cost time, so they are left out where they weigh nothing."""
         terms = {"l1": F.l1_loss(made.picture, target)}
         if "gradient" in self.weighted:
@@ -202,8 +201,6 @@ class ClosedLoop:
             terms["texture"] = self.texture(made.clean, made.amplitude, target)
         if "grid" in self.weighted:
             terms["grid"] = grid_loss(made.picture, target, self.net.reduction)
-        if "regret" in self.weighted:
-            terms["regret"] = regret_loss(made.picture, reference, target)
         if "lines" in self.weighted:
             closings = [closed(source, side) for side in CLOSINGS]
             terms["lines"] = closing_loss(made.lines, source, closings, target)

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from vid2vid.config import TrainConfig
     from vid2vid.types import Picture
 
-LOSS_NAMES: Final = frozenset(
-    {"l1", "gradient", "perceptual", "temporal", "texture", "grid", "lines", "adversarial", "regret"}
-)
+LOSS_NAMES: Final = frozenset({"l1", "gradient", "perceptual", "temporal", "texture", "grid", "lines", "adversarial"})
 PRECISIONS: Final = ("no", "bf16", "fp16")
 Schedule = Literal["cosine", "step", "one_cycle"]
 Ending = Literal["steps", "minutes", "no improvement"]
@@ -84,7 +82,7 @@ class FitConfig:
     """Whether scalars are written for TensorBoard, into `tracker/`."""
     seed: int = 0
     losses: Mapping[str, float] = field(default_factory=dict)
-    """Weight of each loss: l1, gradient, perceptual, temporal, texture, grid, lines, adversarial, regret."""
+    """Weight of each loss: l1, gradient, perceptual, temporal, texture, grid, lines, adversarial."""
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.losses) - LOSS_NAMES)

@@ -46,22 +46,6 @@ def gradient_loss(output: Tensor, target: Tensor) -> Tensor:
     return across + down
 
 
-def regret_loss(output: Tensor, reference: Tensor, target: Tensor, side: int = 8) -> Tensor:
-    """By how much the output is farther from the target than the aligned reference was, in squares where it is.
-
-    What a generator gains in one place does not make up for what it spoils in another. Root mean squares are compared:
-    sharp and wrong must not count as better than soft.
-
-    Args:
-        output, target: `(B, 3, H, W)`.
-        reference: `(B, 3, H, W)`, which the output started from.
-        side: of the squares over which errors are averaged, in pixels.
-    """
-    errors = ((picture - target).square().mean(1, keepdim=True) for picture in (output, reference))
-    made, before = ((F.avg_pool2d(error, side, ceil_mode=True) + 1e-6).sqrt() for error in errors)
-    return F.relu(made - before).mean()
-
-
 def grid_loss(output: Tensor, target: Tensor, period: int = 4, blocks: int = 6) -> Tensor:
     """Mean squared error that repeats with a period: what a generator which works on folded blocks prints on a picture.
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vid2vid.errors import InputNotFound, InvalidFrames, InvalidOption
+from vid2vid.errors import InvalidFrames, InvalidOption
 from vid2vid.io import read_image
+from vid2vid.io.containers import IMAGE_SUFFIXES
+from vid2vid.io.pictures import list_images
 from vid2vid.types import Reference
 
 if TYPE_CHECKING:
     from vid2vid.types import Picture
-
-_PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 
 
 def read_references(reference: Any) -> tuple[Reference, ...]:
@@ -30,16 +31,18 @@ def read_references(reference: Any) -> tuple[Reference, ...]:
         One entry for each path, array or picture given, in order. Of a clip, the first frame is loaded.
 
     Raises:
-        InputError: a picture cannot be read.
+        InputError: a picture cannot be read, or a folder holds none.
         InvalidOption: something else was given.
     """
     if reference is None:
         return ()
     if isinstance(reference, Mapping):
-        return tuple(_read(one, str(name)) for name, one in reference.items())
+        return tuple(
+            replace(entry, name=str(name)) for name, one in reference.items() for entry in read_references(one)
+        )
     if isinstance(reference, Sequence) and not isinstance(reference, str):
         return tuple(entry for one in reference for entry in read_references(one))
-    return (_read(reference, None),)
+    return (_read(reference),)
 
 
 def pictures_of(references: Sequence[Reference]) -> tuple[Picture, ...]:
@@ -47,7 +50,7 @@ def pictures_of(references: Sequence[Reference]) -> tuple[Picture, ...]:
     return tuple(picture for reference in references for picture in reference.pictures)
 
 
-def _read(one: Any, name: str | None) -> Reference:
+def _read(one: Any) -> Reference:
     if isinstance(one, np.ndarray):
         pictures = one if one.ndim == 4 else one[None]
         if pictures.ndim != 4 or pictures.shape[-1] != 3 or pictures.dtype != np.uint8 or 0 in pictures.shape:
@@ -55,24 +58,13 @@ def _read(one: Any, name: str | None) -> Reference:
                 f"A reference array of shape {one.shape} and type {one.dtype} was given; "
                 "(H, W, 3) or (N, H, W, 3) uint8 sRGB is needed."
             )
-        return Reference(tuple(pictures), name)
+        return Reference(tuple(pictures))
     if isinstance(one, (str, os.PathLike)):
         path = Path(one)
         if path.is_dir():
-            return Reference(_folder(path), name, path)
-        return Reference((read_image(path),), name, path, is_clip=path.suffix.lower() not in _PICTURES)
-    if isinstance(one, Sequence):
-        return Reference(pictures_of(read_references(one)), name)
+            return Reference(tuple(read_image(file) for file in list_images(path)), path=path)
+        return Reference((read_image(path),), path=path, is_clip=path.suffix.lower() not in IMAGE_SUFFIXES)
     raise InvalidOption(
         f"reference of type {type(one).__name__}: the path of an image or clip, an array, a list of those or a "
         "mapping from names to them is needed."
     )
-
-
-def _folder(path: Path) -> tuple[Picture, ...]:
-    files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in _PICTURES]
-    if not files:
-        raise InputNotFound(
-            f"The reference folder '{path}' holds no pictures; looked for {', '.join(sorted(_PICTURES))}."
-        )
-    return tuple(read_image(file) for file in files)

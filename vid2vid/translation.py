@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from vid2vid.io import VideoWriter, open_source
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from vid2vid.io import FrameSource
     from vid2vid.types import Picture, VideoInfo
 
 
@@ -32,6 +33,8 @@ class Translation:
     """Wall time from the call to the result."""
     source: Any
     """What was translated, as given."""
+    reopen: Callable[[], FrameSource] | None = None
+    """Opens the clip that was rendered, where that can be done: what came in, or what the task made of it."""
     kept: Any = None
     """Frames kept in memory: `(T, H, W, 3)` uint8, or `(T, 3, H, W)` float32 where a tensor came in."""
 
@@ -67,7 +70,8 @@ class Translation:
         Raises:
             UsageError: the source could be read only once, or the output exists.
         """
-        with open_source(self.source, fps=None if self.info.path else self.info.fps) as before:
+        again = self.reopen or (lambda: open_source(self.source, fps=None if self.info.path else self.info.fps))
+        with again() as before:
             info = before.info
             sound = info.path if info.has_audio and info.kind == "file" else None
             results = iter(self._pictures())

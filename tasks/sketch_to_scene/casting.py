@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from vid2vid.composite import shrunk
 from vid2vid.errors import InvalidOption, ReferenceMismatch
 from vid2vid.io import open_source, read_image
-from vid2vid.motion.actor import load_actor
-from vid2vid.motion.casting import actor_from_clip, actor_from_pictures
+from vid2vid.motion.actor import MAX_VIEWS, load_actor
+from vid2vid.motion.casting import actor_from_clip, actor_from_pictures, join_actors
 from vid2vid.options import suggestion
 
 from .staging import GROUND_SHARE
@@ -86,7 +86,7 @@ def make_cast(shown: Sequence[Reference], figures: int, options: Options) -> Cas
     """
     check_names(options)
     notes: list[str] = []
-    named: dict[int, Actor] = {}
+    named: dict[int, list[Actor]] = {}
     free: list[Actor] = []
     scene: Scene | None = None
     for reference in shown:
@@ -105,12 +105,15 @@ def make_cast(shown: Sequence[Reference], figures: int, options: Options) -> Cas
         if figure is None:
             free.append(actor)
         else:
-            named[figure] = actor
-    bundled = _bundled_actors(options.cast)
-    actors = _distributed(named, free or bundled, figures)
+            named.setdefault(figure, []).append(actor)
+    players = {
+        figure: one[0] if len(one) == 1 else join_actors(one, one[0].name, one[0].credit)
+        for figure, one in named.items()
+    }
+    actors = _distributed(players, free or _bundled_actors((options.cast or actor_names())[:figures]), figures)
     if options.scene:
         scene = bundled_scene(options.scene)
-    return Cast(actors, scene or _own_scene(free) or bundled_scene(""), notes)
+    return Cast(actors, scene or _own_scene([*players.values(), *free]) or bundled_scene(""), notes)
 
 
 def _distributed(named: Mapping[int, Actor], others: Sequence[Actor], figures: int) -> list[Actor]:
@@ -130,7 +133,7 @@ def _figure(reference: Reference, figures: int) -> int | None:
     name = reference.name
     if name is None or name in SCENE_NAMES:
         return None
-    if name.isdigit() and int(name) < figures:
+    if name.isdecimal() and int(name) < figures:
         return int(name)
     raise InvalidOption(
         f"reference {name!r}: this drawing has {figures} figures, called 0 to {figures - 1} from left to right where "
@@ -142,14 +145,16 @@ def _actor_from(reference: Reference) -> Actor:
     name = reference.path.stem if reference.path else "given"
     if reference.is_clip and reference.path is not None:
         return actor_from_clip(_frames(reference.path), name=name)
+    if len(reference.pictures) > MAX_VIEWS:
+        return actor_from_clip(reference.pictures[:: -(-len(reference.pictures) // FRAMES_OF_A_CLIP)], name=name)
     return actor_from_pictures(reference.pictures, name=name)
 
 
 def _frames(path: Path) -> list[Picture]:
     with open_source(path) as source:
         count = source.info.frame_count or FRAMES_OF_A_CLIP
-        spread = islice(source, 0, None, max(1, count // FRAMES_OF_A_CLIP))
-        return [shrunk(frame.pixels, SHORT_SIDE).copy() for frame in islice(spread, 2 * FRAMES_OF_A_CLIP)]
+        spread = islice(source, 0, None, max(1, -(-count // FRAMES_OF_A_CLIP)))
+        return [shrunk(frame.pixels, SHORT_SIDE).copy() for frame in islice(spread, FRAMES_OF_A_CLIP)]
 
 
 def _scene_from(reference: Reference) -> Scene:
@@ -176,7 +181,7 @@ def scene_names() -> tuple[str, ...]:
 
 
 def _bundled_actors(names: Sequence[str]) -> list[Actor]:
-    return [load_actor(_place() / "actors" / name) for name in names or actor_names()]
+    return [load_actor(_place() / "actors" / name) for name in names]
 
 
 def bundled_scene(name: str) -> Scene:

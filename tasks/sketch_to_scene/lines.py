@@ -144,10 +144,11 @@ def relief(soft: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns:
         The same shape: sRGB.
     """
-    unit = soft.shape[0] / 270.0
+    unit = min(soft.shape[:2]) / 270.0
     near, wide = soft[..., 1], soft[..., 2]
     far = cv2.GaussianBlur(wide, (0, 0), 12.0 * unit)
     shift = max(1, round(3.0 * unit))
-    lit = wide - np.roll(wide, (shift, shift), (0, 1))
+    aside = np.array([[1, 0, shift], [0, 1, shift]], np.float32)
+    lit = wide - cv2.warpAffine(wide, aside, wide.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
     shade = np.clip(0.3 * near + 0.3 * wide + 0.6 * far - 0.25 * lit, 0.0, 1.0)
     return np.asarray(LIGHT + (SHADE - LIGHT) * shade[..., None], np.float32)

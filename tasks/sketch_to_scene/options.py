@@ -26,7 +26,10 @@ class Options:
     pace: float = field(default=0.35, metadata={"help": "seconds from one panel of a sheet to the next"})
     figures: int | None = field(default=None, metadata={"help": "number of stick-men, 1 to 4; found out by default"})
     actors: str = field(default="", metadata={"help": "bundled actors by name, one a figure, with commas between"})
-    scene: str = field(default="", metadata={"help": "bundled scene by name; the first actor's own by default"})
+    scene: str = field(
+        default="",
+        metadata={"help": "bundled scene by name; by default that of the first clip given as actor, or the usual one"},
+    )
     camera: Camera = field(default="still", metadata={"help": "still, or follow the figures"})
     ground: GroundName = field(default="hard", metadata={"help": "what feet sound on"})
     shutter: float = field(default=0.3, metadata={"help": "motion blur of fast limbs: share of a frame's time, 0 to 1"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vid2vid.motion.skeleton import Tracks
-    from vid2vid.types import Event, Picture, Request, SourceOpener
+    from vid2vid.types import Event, Frame, Picture, Request, SourceOpener
 
     from .options import Options
 
@@ -49,6 +48,12 @@ class Performance:
     held: bool
     """Whether most frames only hold the drawing before."""
     fps: float
+    times_s: tuple[float, ...]
+    """Of every frame: where the rate varies, sounds go by these."""
+
+    def begins_s(self, frame: int) -> float:
+        """When a frame begins; without end for those after the last."""
+        return self.times_s[frame] if frame < len(self.times_s) else float("inf")
 
 
 def read_performance(request: Request, opener: SourceOpener, options: Options) -> Performance:
@@ -57,12 +62,10 @@ def read_performance(request: Request, opener: SourceOpener, options: Options) -
     Raises:
         NoFigures: there is none.
     """
-    counter = itertools.count()
-    with opener() as frames:  # the counter stops with the frames: containers do not always know their number
-        starts = find_drawings(
-            resize(frame.pixels, request.width, request.height) for frame, _ in zip(frames, counter, strict=False)
-        )
-    count = next(counter)
+    times_s: list[float] = []
+    with opener() as frames:
+        starts = find_drawings(_noted(frames, request, times_s))
+    count = len(times_s)
     fps = float(request.info.fps)
     held = len(starts) < HELD_SHARE * count
     far = held and count / max(1, len(starts)) / fps >= FAR_DRAWINGS_S
@@ -77,11 +80,21 @@ def read_performance(request: Request, opener: SourceOpener, options: Options) -
     facing = facings(tracks.joints, tracks.heights, fps)
     if events is None:
         events = detect_events(tracks, fps, size)
-    return Performance(tracks, facing, events, len(starts), held, fps)
+    events = tuple(
+        replace(event, time_s=float(np.interp(event.time_s * fps, np.arange(count), times_s))) for event in events
+    )
+    return Performance(tracks, facing, events, len(starts), held, fps, tuple(times_s))
 
 
 def _weights(name: str) -> Path:
     return Path(str(files(__package__) / f"{name}.safetensors"))
+
+
+def _noted(frames: Iterator[Frame], request: Request, times_s: list[float]) -> Iterator[Picture]:
+    """Pictures at the working size; their times are written down."""
+    for frame in frames:
+        times_s.append(float(frame.time_s))
+        yield resize(frame.pixels, request.width, request.height)
 
 
 def _pictures(request: Request, opener: SourceOpener, wanted: set[int] | None) -> Iterator[Picture]:

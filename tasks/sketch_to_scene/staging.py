@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from vid2vid.motion.plate import SOLE, compose, depth_order, fit_plate, light, limb_map
 from vid2vid.motion.puppet import Puppet
-from vid2vid.motion.skeleton import FOOT_A, FOOT_B, HIP
+from vid2vid.motion.skeleton import HIP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from vid2vid.motion.actor import Actor
     from vid2vid.motion.puppet import Layer
-    from vid2vid.types import Picture
+    from vid2vid.types import Event, Picture
 
     from .casting import Scene
     from .options import Options
@@ -90,6 +90,8 @@ class Stage:
         figures = np.flatnonzero(tracks.present[index]).tolist()
         layers: list[Layer] = []
         for figure in figures:
+            if index and not tracks.present[index - 1, figure]:
+                self._puppets[figure].reset()  # who comes back elsewhere must not be blurred across the picture
             joints = tracks.joints[index, figure] - shift
             ground = float(self._ground[0] + self._ground[1] * tracks.joints[index, figure, HIP, 0])
             layers.append(self._puppets[figure].pose(joints, float(facing[index, figure]), ground))
@@ -109,6 +111,14 @@ class Stage:
         )
         return Staged(picture, self._cover(layers), self._limbs([layers[number] for number in order]))
 
+    def heard(self, event: Event) -> Event:
+        """The event where the camera sees it."""
+        if self._offsets is None or event.position is None:
+            return event
+        index = min(len(self._offsets) - 1, max(0, round(event.time_s * self._performance.fps)))
+        x = event.position[0] - float(self._offsets[index]) / self._size[0]
+        return replace(event, position=(float(np.clip(x, 0, 1)), event.position[1]))
+
     def _cover(self, layers: Sequence[Layer]) -> Field:
         cover = np.zeros((self._size[1], self._size[0]), np.float32)
         for layer in layers:
@@ -125,13 +135,9 @@ class Stage:
 
 
 def ground_line(performance: Performance, size: tuple[int, int]) -> Field:
-    """`(2,)`: y = a + b x of the line on which ankles stand: as drawn, else through the lowest feet."""
-    tracks = performance.tracks
-    if tracks.ground is not None:
-        return np.asarray(tracks.ground, np.float32)
-    feet = tracks.joints[tracks.present][:, [FOOT_A, FOOT_B], 1]
-    lowest = float(np.percentile(feet.max(-1), 90)) if feet.size else GROUND_SHARE * size[1]
-    return np.array([lowest, 0.0], np.float32)
+    """`(2,)`: y = a + b x of the line on which ankles stand."""
+    ground = performance.tracks.ground
+    return np.asarray((GROUND_SHARE * size[1], 0.0) if ground is None else ground, np.float32)
 
 
 def _camera(performance: Performance, width: int) -> Field:

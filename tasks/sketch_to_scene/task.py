@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vid2vid.config import BackboneConfig
-from vid2vid.errors import InvalidOption, NoFigures, UsageError
+from vid2vid.errors import InputError, InvalidOption, NoFigures, UsageError
 from vid2vid.task import Task
 
 from .options import Options as SketchOptions
@@ -92,10 +92,14 @@ class SketchToScene(Task[Setup]):
             return self._lines(request, options)
         try:
             return self._figures(request, options)
-        except NoFigures:
-            if options.kind != "auto" or options.figures is not None:
+        except NoFigures as none:
+            meant = options.kind != "auto" or options.figures is not None or options.actors or options.scene
+            if meant or any(reference.name for reference in request.shown):
                 raise
-            return self._lines(request, options)
+            try:
+                return self._lines(request, options)
+            except (InputError, UsageError) as error:
+                raise type(error)(f"{error} It was taken for line art because of this: {none}") from error
 
     def _figures(self, request: Request, options: SketchOptions) -> Figures:
         from vid2vid.conditions.motion import MotionTracker
@@ -160,8 +164,8 @@ class SketchToScene(Task[Setup]):
         cover = torch.from_numpy(np.stack([each.cover for each in staged]))[:, None]
         maps = {"source": tensor, "limbs": to_tensor([each.limbs for each in staged]), "cover": cover}
         motion = setup.motion(pictures, frozenset())
-        until = (chunk.start + chunk.length) / setup.performance.fps
-        told = tuple(event for event in setup.pending if event.time_s < until)
+        until = setup.performance.begins_s(chunk.start + chunk.length)
+        told = tuple(setup.stage.heard(event) for event in setup.pending if event.time_s < until)
         setup.pending = setup.pending[len(told) :]
         return Conditions(maps=maps, motion=motion, events=told)
 

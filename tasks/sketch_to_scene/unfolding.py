@@ -14,7 +14,7 @@ import numpy as np
 from vid2vid.composite import resize
 from vid2vid.conditions.ink import ink_map
 from vid2vid.conditions.sheet import find_panels
-from vid2vid.errors import InputError, UsageError
+from vid2vid.errors import InputError, InvalidOption, UsageError
 from vid2vid.io import FrameSource
 
 if TYPE_CHECKING:
@@ -51,13 +51,16 @@ def unfold(source: FrameSource, options: Options) -> FrameSource:
         raise UsageError(READ_ONCE)
     if source.info.kind == "image":
         return _panels(source, options)
+    if options.kind == "sheet":
+        raise InvalidOption("kind='sheet': one picture of the sheet is needed, and a clip was given.")
     if options.kind == "lines":
         return source
     wanted = Fraction(options.rate).limit_denominator(1001)
     if source.info.fps <= SLOW_FPS:
         return _filled_in(source, source.info.fps, wanted)
-    few = source.info.kind in ("folder", "array", "frames") and (source.info.frame_count or 0) <= MOST_DRAWINGS
-    if options.kind == "drawings" or (options.kind == "auto" and few and far_apart(source)):
+    timeless = source.info.kind in ("folder", "array", "frames", "tensor")  # a file's own times stand
+    few = (source.info.frame_count or 0) <= MOST_DRAWINGS
+    if timeless and (options.kind == "drawings" or (options.kind == "auto" and few and far_apart(source))):
         return _filled_in(source, DRAWINGS_FPS, wanted)
     return source
 
@@ -71,7 +74,9 @@ def _panels(source: FrameSource, options: Options) -> FrameSource:
     except InputError:
         if options.kind == "sheet":
             raise
-        return source.reopen()
+        fresh = source.reopen()
+        source.close()
+        return fresh
     source.close()
     return _held(panels, source.info, options)
 

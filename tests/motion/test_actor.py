@@ -16,7 +16,8 @@ from vid2vid.conditions.pose_networks import Region
 from vid2vid.errors import InputNotFound, InvalidOption, NewerFormat, ReferenceMismatch, UnreadableContainer
 from vid2vid.motion.actor import Actor, View, load_actor, save_actor
 from vid2vid.motion.casting import _Candidate, _spread_out, actor_from_clip, actor_from_pictures, join_actors
-from vid2vid.motion.cutout import against_plate, firm, in_one_light, own_colours, spread
+from vid2vid.motion.cutout import against_plate, firm, in_one_light, own_colours
+from vid2vid.motion.cutting import filled
 from vid2vid.motion.plates import empty_scene
 
 ACTORS = Path(__file__).parent.parent.parent / "tasks" / "sketch_to_scene" / "actors"
@@ -83,9 +84,15 @@ def test_spreading_keeps_what_is_known_and_reaches_everywhere() -> None:
     values[10, 5], values[20, 45] = 200.0, 100.0
     known = np.zeros((33, 50), np.float32)
     known[10, 5] = known[20, 45] = 1.0
-    filled = spread(values, known)
-    assert filled[10, 5, 0] == 200.0 and filled[20, 45, 0] == 100.0
-    assert filled.min() >= 99.0 and filled[12, 6, 0] > 160.0 > 140.0 > filled[22, 46, 0]
+    made = filled(values, known)
+    assert made[10, 5, 0] == 200.0 and made[20, 45, 0] == 100.0
+    assert made.min() >= 99.0 and made[12, 6, 0] > 160.0 > 140.0 > made[22, 46, 0]
+
+
+def test_spreading_reaches_the_far_end_of_a_thin_picture() -> None:
+    known = np.zeros((400, 40), np.float32)
+    known[5, 5] = 1.0
+    assert np.allclose(filled(np.full((400, 40, 3), 200.0, np.float32), known), 200.0, atol=0.5)
 
 
 def test_haze_and_loose_pieces_go_and_the_person_stays() -> None:

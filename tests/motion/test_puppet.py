@@ -53,14 +53,13 @@ def test_limbs_arrive_where_asked_in_their_colours(pose: np.ndarray) -> None:
 @pytest.mark.parametrize("pose", POSES.values(), ids=POSES.keys())
 def test_no_gap_opens_at_a_joint(pose: np.ndarray) -> None:
     shown = puppet().pose(pose).coverage
-    for chain, _, width in LIMBS:
+    for chain, _, _ in LIMBS:
         for start, end in ((chain[0], chain[1]), (chain[1], chain[2])):
             for share in np.linspace(0, 1, 15):
                 x, y = np.round(pose[start] + share * (pose[end] - pose[start])).astype(int)
                 assert shown[y, x] > 0.95, (chain, share)
         inner = pose[chain[0]] + 0.3 * (pose[2] - pose[chain[0]])
         assert shown[round(inner[1]), round(inner[0])] > 0.95
-        assert width > 0
 
 
 @pytest.mark.parametrize("pose", POSES.values(), ids=POSES.keys())
@@ -177,3 +176,9 @@ def test_a_foot_lies_flat_on_the_ground_and_is_stiff_in_the_air() -> None:
     hanging = one.pose(pose, ground=float(pose[11, 1] + HEIGHT)).coverage
     assert standing[toes[1], toes[0]] > 0.9
     assert hanging[toes[1], toes[0]] < 0.1
+
+
+def test_joints_in_one_place_are_shown_somehow() -> None:
+    pose = next(iter(POSES.values())).copy()
+    pose[1:] = pose[1]
+    assert np.isfinite(puppet().pose(pose).rgba.astype(float)).all()

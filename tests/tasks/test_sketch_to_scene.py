@@ -193,3 +193,62 @@ def test_every_bundled_actor_and_scene_can_be_loaded_and_says_where_it_is_from()
     for name in table["scenes"]:
         scene = bundled_scene(name)
         assert scene.credit and 0 < scene.ground < 1
+
+
+def test_a_sheet_is_filmed_reported_and_compared(fight: Fight, tmp_path: Path) -> None:
+    drawings = fight.tracks.joints[::10][:4]
+    height = float(fight.tracks.heights.mean())
+    sheet = draw_sheet(drawings, height, SIZE, INK, SheetLook(columns=2), ground=200.0)
+    write_image(tmp_path / "sheet.png", sheet.picture)
+    made = vid2vid.translate(
+        tmp_path / "sheet.png", "sketch_to_scene", tmp_path / "film.mp4", pace=0.2, refine=False, progress=False
+    )
+    told = made.report["task_report"]
+    assert (told["kind"], told["drawings"], len(told["figures"])) == ("sheet", 4, 2)
+    side = probe(made.compare(tmp_path / "side.mp4"))
+    assert (side.width, side.height) == (2 * made.info.width, made.info.height)
+    assert side.frame_count == made.info.frame_count == 3 * 5 + 10
+
+
+def test_sounds_go_by_the_times_of_the_frames_where_the_rate_varies(drawn: np.ndarray, fight: Fight) -> None:
+    from dataclasses import replace
+
+    from vid2vid_tasks.sketch_to_scene.performance import read_performance
+
+    from vid2vid.types import Request
+
+    source = open_source(drawn, fps=24)
+    even = Request(source.info, *SIZE, options=Options(), open_source=source.reopen)
+
+    class Slow:
+        """The same frames, each at twice its time and half a second later."""
+
+        def __enter__(self) -> Any:
+            return (replace(frame, time_s=2 * frame.time_s + Fraction(1, 2)) for frame in source.reopen())
+
+        def __exit__(self, *_: object) -> None: ...
+
+    assert even.open_source is not None
+    plain = read_performance(even, even.open_source, Options())
+    late = read_performance(even, Slow, Options())
+    assert [event.kind for event in late.events] == [event.kind for event in plain.events]
+    assert np.allclose([e.time_s for e in late.events], [2 * e.time_s + 0.5 for e in plain.events], atol=1e-6)
+
+
+def test_a_black_picture_shows_nothing_and_breaks_nothing() -> None:
+    made = vid2vid.translate(np.zeros((90, 160, 3), np.uint8), "sketch_to_scene", progress=False)
+    assert made.report["task_report"]["kind"] == "lines"
+
+
+def test_photographs_do_not_hide_that_no_figure_was_found() -> None:
+    page = np.full((6, 90, 160, 3), 245, np.uint8)
+    photograph = np.random.default_rng(0).integers(0, 255, (70, 60, 3), np.uint8)
+    with pytest.raises(vid2vid.NoFigures):
+        vid2vid.translate(page, "sketch_to_scene", reference={0: photograph}, progress=False)
+    with pytest.raises(vid2vid.Vid2VidError, match="No stick-man"):
+        vid2vid.translate(page, "sketch_to_scene", reference=photograph, progress=False)
+
+
+def test_a_clip_is_no_sheet(drawn: np.ndarray) -> None:
+    with pytest.raises(vid2vid.InvalidOption, match="one picture"):
+        vid2vid.translate(drawn, "sketch_to_scene", kind="sheet", progress=False)

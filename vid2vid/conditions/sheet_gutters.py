@@ -70,6 +70,8 @@ def _sheet_corners(picture: Picture, bright: bool) -> Quad:
     even = cv2.morphologyEx(level, cv2.MORPH_OPEN if bright else cv2.MORPH_CLOSE, kernel)
     _, mask = cv2.threshold(cv2.GaussianBlur(even, (0, 0), 1.5), 0, 255, cv2.THRESH_OTSU)
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    if not contours:
+        return whole
     hull = cv2.convexHull(max(contours, key=cv2.contourArea))
     quad = four_corners(hull)
     if quad is None or cv2.contourArea(hull) < _SHEET_SHARE * level.size:

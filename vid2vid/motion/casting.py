@@ -40,6 +40,8 @@ _TURN_WEIGHT: Final = 0.5
 """What turning round counts against moving all joints by a body height."""
 _SHARP: Final = 0.5
 """Least sharpness of a view, against the clip's median."""
+_LEAST_COVERED: Final = 0.5
+"""Part of the bones that must lie within a photograph's mask."""
 _SURE: Final = 0.6
 """Least mean visibility of a view's joints."""
 _WHOLE: Final = 0.96
@@ -88,6 +90,8 @@ def actor_from_pictures(pictures: Sequence[Picture], name: str = "actor", credit
     for number, picture in enumerate(pictures):
         people = finder.find(picture)
         fault = _fault(people[0] if people else None, picture)
+        if fault is None and _covered(people[0]) < _LEAST_COVERED:
+            fault = "the person cannot be told from what is around. Give a picture with more contrast."
         if fault is None:
             found.append(_Candidate(number, people[0], 1.0))
         else:

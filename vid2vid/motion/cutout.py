@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 
 from vid2vid.motion.actor import View, resized
+from vid2vid.motion.cutting import filled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,36 +137,7 @@ def own_colours(picture: Picture, mask: Floats) -> Picture:
     core = np.asarray(cv2.erode((mask >= _CORE).astype(np.uint8), np.ones((3, 3), np.uint8)), np.float32)
     if not core.any():
         return picture
-    outward = spread(picture.astype(np.float32), core)
+    outward = filled(picture, core)
     weight = cv2.GaussianBlur(core, (0, 0), 1.0)
     weight = np.minimum(weight * 1.5, 1.0)[..., None] * (mask >= _CORE)[..., None]
     return np.asarray(np.round(picture * weight + outward * (1.0 - weight)), np.uint8)
-
-
-def spread(values: NDArray[Any], known: Floats) -> Floats:
-    """Fills unknown places from known ones near them, by a pyramid of means.
-
-    Args:
-        values: `(h, w, 3)`.
-        known: `(h, w)`, 1 where the value counts, 0 elsewhere; known somewhere.
-
-    Source:
-        Gortler et al., "The Lumigraph", 1996, section 3.3 (pull and push).
-
-    Returns:
-        `(h, w, 3)` float32; known places keep their values.
-    """
-    levels = [(values.astype(np.float32) * known[..., None], known.astype(np.float32))]
-    while min(levels[-1][1].shape) > 1:
-        weighted, weight = levels[-1]
-        size = ((weight.shape[1] + 1) // 2, (weight.shape[0] + 1) // 2)
-        smaller, coarse = (cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in (weighted, weight))
-        full = np.minimum(coarse * 4.0, 1.0)  # one known pixel of four is enough
-        smaller *= (full / np.maximum(coarse, 1e-6))[..., None]
-        levels.append((smaller, full))
-    weighted, weight = levels[-1]
-    filled = weighted / np.maximum(weight, 1e-6)[..., None]
-    for weighted, weight in reversed(levels[:-1]):
-        larger = cv2.resize(filled, weight.shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(weighted.shape)
-        filled = weighted + larger * (1.0 - weight)[..., None]
-    return np.asarray(filled, np.float32)

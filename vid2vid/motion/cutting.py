@@ -176,7 +176,10 @@ def _push_pull(image: Field) -> Field:
     """`(H, W, C + 1)` with the weight last -> colours everywhere, weight 1."""
     weight = image[..., -1:]
     if min(image.shape[:2]) < 4 or float(weight.min()) >= 1.0:
-        return np.dstack([image[..., :-1] / np.maximum(weight, 1e-4), np.ones_like(weight)])
+        colour = image[..., :-1]
+        mean = colour.sum((0, 1)) / max(float(weight.sum()), 1e-6)
+        known = np.where(weight > 1e-4, colour / np.maximum(weight, 1e-4), mean)
+        return np.dstack([known, np.ones_like(weight)]).astype(np.float32)
     small = cv2.pyrDown(image)
     sure = np.minimum(1.0, 4.0 * small[..., -1:]) / np.maximum(small[..., -1:], 1e-4)
     coarse = cv2.pyrUp(_push_pull(small * sure), dstsize=image.shape[1::-1])

@@ -129,6 +129,7 @@ def shadows(size: tuple[int, int], joints: Field, height: float, ground: float, 
 
 def _darken(light_left: Field, centre: tuple[float, float], radii: tuple[float, float], share: float) -> None:
     """Takes `share` of the light away in the middle of a soft ellipse."""
+    share = min(share, 0.95)
     if share < 0.004:
         return
     reach = 2.2

@@ -278,5 +278,5 @@ class Puppet:
 
 def _direction(vector: Field) -> complex:
     """A direction as a complex number of length 1."""
-    length = max(float(np.hypot(*vector)), 1e-3)
-    return complex(vector[0] / length, vector[1] / length)
+    length = float(np.hypot(*vector))
+    return complex(vector[0], vector[1]) / length if length > 1e-3 else 1 + 0j
