@@ -20,13 +20,14 @@ import cv2
 import numpy as np
 import torch
 from random_looks import random_look  # type: ignore[import-not-found]  # beside this file, which runs as a script
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from vid2vid.backbones import make_generator
 from vid2vid.backbones.weights import save_weights
 from vid2vid.config import PRESETS as NAMES
 from vid2vid.data import footage
 from vid2vid.data.footage import Shot
+from vid2vid.data.workers import forked
 from vid2vid.look_fitting import LOSSES, NO_CLOSING, PRESETS
 from vid2vid.looks import CHANNELS, TRIPS, Aligned, Example, LookWindows, carried_by_search
 from vid2vid.motion.keyframes import KeyFrame, colour_change
@@ -78,10 +79,9 @@ class RandomLooks(IterableDataset[Window]):
     def start(self, step: int, rank: int = 0, world: int = 1) -> Iterator[Window]:
         """Windows from a step onwards; of several processes each takes every `world`-th patch."""
         self._from = (step, rank, world)
-        return iter(DataLoader(self, batch_size=None, num_workers=self.workers, prefetch_factor=8))
+        return forked(self, self.workers, ahead=8)
 
     def __iter__(self) -> Iterator[Window]:
-        cv2.setNumThreads(1)
         worker = torch.utils.data.get_worker_info()
         number, count = (0, 1) if worker is None else (worker.id, worker.num_workers)
         step, rank, world = self._from
@@ -213,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    cv2.setNumThreads(1)  # before its first use: workers are forked, and would wait forever for a pool of threads
+    cv2.setNumThreads(1)
     torch.set_num_threads(given.threads)
     shots = [*live_shots(given.clips), *(footage.photographs(given.photographs) if given.photographs else ())]
     logging.info("%d shots and photographs: %s", len(shots), ", ".join(shot.name for shot in shots))

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from vid2vid.conditions.flow import FlowEstimator, luma, trust, warp
 from vid2vid.data.footage import Shot
+from vid2vid.data.workers import forked
 from vid2vid.fitting import Window
 
 from .cartoon_style import CartoonStyle, sample_style
@@ -59,10 +60,9 @@ class PairStream(IterableDataset[Window]):
     def start(self, step: int, rank: int = 0, world: int = 1) -> Iterator[Window]:
         """Windows from a number onwards; of several processes each takes every `world`-th slot."""
         self._from = (step, rank, world)
-        return iter(DataLoader(self, batch_size=None, num_workers=1, prefetch_factor=8))
+        return forked(self, ahead=8)
 
     def __iter__(self) -> Iterator[Window]:
-        cv2.setNumThreads(1)
         step, rank, world = self._from
         slots = [self._slot(number, step) for number in range(rank, self.config.slots, world)]
         while True:

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--polish", type=Path, help="weights of a first leg, to go on from with other losses")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    cv2.setNumThreads(1)  # before its first use: the loader's worker is forked, and waits forever for a pool of threads
+    cv2.setNumThreads(1)
     torch.set_num_threads(given.threads)
     torch.manual_seed(given.seed)
     live = live_shots(given.clips, short_side=SHORT_SIDE, least_frames=LEAST_FRAMES, held_out=HELD_OUT, enlarge=True)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from vid2vid.conditions.motion import MotionTracker
+from vid2vid.data.workers import forked
 from vid2vid.fitting import Window
 from vid2vid.motion.actor import Actor, View
 from vid2vid.motion.plate import compose, limb_map
@@ -141,10 +142,9 @@ class RehearsalWindows(IterableDataset[Window]):
         """Windows from a step onwards, made by one other process; each slot continues one passage for a while."""
         del rank, world  # the recipe runs in one process
         self._from = step
-        return iter(DataLoader(self, batch_size=None, num_workers=1, prefetch_factor=6))
+        return forked(self)
 
     def __iter__(self) -> Iterator[Window]:
-        cv2.setNumThreads(1)
         episode, skipped = divmod(self._from, WINDOWS)
         while True:
             slots = [self._patch(np.random.default_rng((self.seed, episode, slot))) for slot in range(self.slots)]

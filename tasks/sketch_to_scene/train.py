@@ -127,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    cv2.setNumThreads(1)  # before its first use: the loader's worker is forked, and waits forever for a pool of threads
+    cv2.setNumThreads(1)
     torch.set_num_threads(given.threads)
     torch.manual_seed(given.seed)
     clips = {path.stem: path for path in sorted(given.clips.iterdir())}

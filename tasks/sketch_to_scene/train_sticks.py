@@ -14,7 +14,6 @@ import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import torch
@@ -24,6 +23,7 @@ from vid2vid import checkpoint
 from vid2vid.backbones.weights import save_weights
 from vid2vid.conditions.stick_nets import Finder, Reader, finder_loss, joint_maps, reader_loss
 from vid2vid.data.stick_scenes import StickStream
+from vid2vid.data.workers import forked
 from vid2vid.motion.capture import read_motion
 
 _LOG = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    cv2.setNumThreads(1)  # before its first use: workers are forked, and wait forever for a pool of threads
+    cv2.setNumThreads(1)
     torch.set_num_threads(given.threads)
     torch.manual_seed(given.seed)
     left_out = {f"humanoid3d_{name}" for name in given.leave_out}
@@ -112,9 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lesson = Lesson(given.steps, given.rate, device)
     lesson.resume(given.output)
     stream = StickStream([read_motion(path, fps=24) for path in paths], given.scenes, given.seed + lesson.step)
-    loader: Any = torch.utils.data.DataLoader(stream, batch_size=None, num_workers=given.workers)
     means: dict[str, float] = {}
-    for batch in itertools.islice(loader, given.steps - lesson.step):
+    for batch in itertools.islice(forked(stream, given.workers), given.steps - lesson.step):
         for name, loss in lesson.learn(batch).items():
             means[name] = loss if name not in means else 0.98 * means[name] + 0.02 * loss
         if lesson.step % SAY_EVERY == 0:
