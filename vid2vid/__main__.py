@@ -1,4 +1,4 @@
-"""The command line: `vid2vid translate | train | tasks | evaluate | estimate | doctor | demo`.
+"""The command line: `vid2vid translate | train | tasks | faces | evaluate | estimate | doctor | demo`.
 
 A command returns an `Answer` and prints nothing; `main` shows it, or its JSON, or the error in one line. Model
 libraries load inside the commands that need them.
@@ -6,7 +6,6 @@ libraries load inside the commands that need them.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import logging
@@ -14,7 +13,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 import vid2vid
-from vid2vid.answers import Answer, any_word, facts, frame_rate, options
+from vid2vid.answers import Answer, any_word, clean_stdout, facts, frame_rate, options, rows
 from vid2vid.errors import UsageError, Vid2VidError
 
 if TYPE_CHECKING:
@@ -193,6 +192,24 @@ def tasks(as_json: AsJson = False, debug: Debug = False) -> Answer:
 
 
 @app.command()
+def faces(
+    video: Annotated[Path, typer.Argument(help="A video, an image or a folder of images.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: <name>_faces.png, here.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a sheet that is there.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> Answer:
+    """Lists the faces of a video with the numbers that tasks know them by, and writes a sheet that shows each."""
+    from vid2vid.face_sheet import make_face_sheet
+
+    made = make_face_sheet(video, output, overwrite=overwrite)
+    values = {"sheet": made.path and str(made.path), "frames": made.frames, "faces": made.rows()}
+    if not made.faces:
+        return Answer(values, f"No faces in {made.frames} frames.")
+    return Answer(values, Group(rows(made.rows()), Text(str(made.path))))
+
+
+@app.command()
 def evaluate(
     output: Annotated[Path, typer.Argument(help="The rendered video.")],
     source: Annotated[Path | None, typer.Option(help="What it was made from.")] = None,
@@ -300,7 +317,7 @@ def _run(words: list[str], *, as_json: bool, debug: bool) -> int:
     if debug:
         logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     try:
-        with _clean_stdout(as_json):
+        with clean_stdout(as_json):
             answer = app(words, prog_name="vid2vid", standalone_mode=False)
         if isinstance(answer, Answer):
             return _show(answer, as_json)
@@ -349,16 +366,6 @@ def _complain(code: str, message: str, exit_code: int, as_json: bool) -> int:
         sys.stdout.write(json.dumps({"error": code, "message": line}) + "\n")
         sys.stdout.flush()
     return exit_code
-
-
-@contextlib.contextmanager
-def _clean_stdout(as_json: bool) -> Iterator[None]:
-    """Sends what libraries print to stderr, so that `--json` stays one object."""
-    if not as_json:
-        yield
-        return
-    with contextlib.redirect_stdout(sys.stderr):
-        yield
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -66,3 +68,21 @@ def facts(values: Mapping[str, object]) -> Table:
         if value is not None and not (isinstance(value, tuple) and not value):
             table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
     return table
+
+
+def rows(values: Sequence[Mapping[str, object]]) -> Table:
+    """Values for people: a row for each, under their names."""
+    table = Table(*values[0], box=None)
+    for row in values:
+        table.add_row(*(str(value) for value in row.values()))
+    return table
+
+
+@contextlib.contextmanager
+def clean_stdout(as_json: bool) -> Iterator[None]:
+    """Sends what libraries print to stderr, so that `--json` stays one object."""
+    if not as_json:
+        yield
+        return
+    with contextlib.redirect_stdout(sys.stderr):
+        yield

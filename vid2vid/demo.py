@@ -42,8 +42,8 @@ def render_demo(folder: Path) -> Demo:
         Vid2VidError: as `translate()`.
     """
     started = time.perf_counter()
-    pairs = [(sample, task) for task in list_tasks() if task.bundled for sample in load_samples()
-             if task.name in sample.tasks]  # fmt: skip
+    pairs = [(sample, task) for task in list_tasks() for sample in load_samples()
+             if task.name in sample.tasks and (task.bundled or sample.reference)]  # fmt: skip
     if not pairs:
         raise UnknownTask("The demo needs a task that comes with weights; none is installed. See `vid2vid tasks`.")
     try:
@@ -60,7 +60,7 @@ def _render(sample: Sample, task: TaskInfo, folder: Path) -> Entry:
     source = folder / sample.path.name
     shutil.copyfile(sample.path, source)
     result = folder / f"{sample.name}_{task.name}.mp4"
-    made = translate(source, task.name, result, overwrite=True)
+    made = translate(source, task.name, result, reference=sample.reference, consent=sample.consent, overwrite=True)
     comparison = folder / f"{sample.name}_{task.name}.compare.mp4"
     made.compare(comparison, overwrite=True)
     return Entry(

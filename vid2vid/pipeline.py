@@ -212,11 +212,12 @@ class Pipeline:
 
     def _generate(self, chunks: _Pipe[Prepared], out: _Pipe[Made]) -> None:
         state = self._backbone.start(self._request)
+        height, width = self._task.canvas(self._setup) or (self._request.height, self._request.width)
         for prepared in chunks:
             began = time.perf_counter()
             padded = pad_conditions(prepared.conditions, self._backbone.multiple_of)
             generated, state = self._backbone.step(prepared.chunk, padded, state)
-            generated = generated[..., : self._request.height, : self._request.width]
+            generated = generated[..., :height, :width]
             self.timings.generator += time.perf_counter() - began
             out.put(Made(prepared, generated))
         out.put(None)
@@ -239,7 +240,9 @@ def finish_chunk(task: Task[Any], setup: Any, made: Made, strength: float) -> li
     source = chunk.frames
     if frames[0].pixels.shape[:2] != tuple(source.shape[-2:]):
         source = to_tensor([frame.pixels for frame in frames])
-    full = enlarge(made.generated, chunk.frames, source, task.keeps_detail)
+    full = made.generated
+    if task.canvas(setup) is None:
+        full = enlarge(full, chunk.frames, source, task.keeps_detail)
     result = task.composite(Chunk(source, chunk.start, chunk.cuts), full, made.prepared.conditions, setup)
     if strength < 1.0:
         result = source + (result - source) * strength

@@ -93,7 +93,7 @@ def make_plan(call: Call, config: RenderConfig) -> Plan:
     task, bundle = resolve_task(call.task)
     options = parse_options(task, {**(bundle.options if bundle else {}), **(call.options or {})})
     audio = _audio(call.audio, task)
-    _check_needs(call, task)
+    _check_needs(call, task, bundle)
     source = open_source(call.video, fps=call.fps, strict=config.strict)
     try:
         source = task.unfold(source, options)
@@ -162,14 +162,14 @@ def _audio(audio: str, task: Task[Any]) -> AudioMode:
     return chosen
 
 
-def _check_needs(call: Call, task: Task[Any]) -> None:
+def _check_needs(call: Call, task: Task[Any], bundle: Bundle | None) -> None:
     if call.backbone not in (None, task.backbone.name):
         raise InvalidOption(f"backbone={call.backbone!r}: the task '{task.name}' runs on '{task.backbone.name}'.")
     if call.prompt is not None and "prompt" not in task.needs:
         raise InvalidOption(
             f"prompt={call.prompt!r}: the task '{task.name}' on '{task.backbone.name}' takes no text. Leave it out."
         )
-    if "reference" in task.needs and call.reference is None:
+    if "reference" in task.needs and call.reference is None and not (bundle and bundle.keys):
         raise ReferenceRequired(
             f"The task '{task.name}' needs reference=: an image or clip of what it should look like."
         )
@@ -210,7 +210,8 @@ def run(
         fitted = plan.task.generator(plan.request, setup, device)
         config, channels = (fitted.backbone, fitted.channels) if fitted else (plan.backbone, plan.channels)
         multiple = config.multiple_of
-        size = (-(-plan.request.height // multiple) * multiple, -(-plan.request.width // multiple) * multiple)
+        height, width = plan.task.canvas(setup) or (plan.request.height, plan.request.width)
+        size = (-(-height // multiple) * multiple, -(-width // multiple) * multiple)
         backbone = build(
             config,
             channels,

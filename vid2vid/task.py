@@ -86,6 +86,14 @@ class Task(ABC, Generic[SetupT]):
         """
         return None
 
+    def canvas(self, setup: SetupT) -> tuple[int, int] | None:
+        """Height and width of the maps, where they are not the frame but pictures that the task cuts from it.
+
+        What the generator makes of them then reaches `composite` as it is, and the task puts it back; `condition` has
+        to give the motion of those pictures. None, the default, is for tasks whose maps are the frame's.
+        """
+        return None
+
     @abstractmethod
     def condition(self, chunk: Chunk, setup: SetupT) -> Conditions:
         """Derives what the generator looks at. Sees each frame once, in order; may keep memory in `setup`.
@@ -103,7 +111,7 @@ class Task(ABC, Generic[SetupT]):
 
         Args:
             source: frames `(T, 3, H, W)` at the output's size.
-            generated: `(T, 3, H, W)` in [0, 1] at the output's size.
+            generated: `(T, 3, H, W)` in [0, 1] at the output's size, or at that of `canvas`.
             conditions: as given by `condition`; masks stay at the working size.
             setup: the render's own.
 

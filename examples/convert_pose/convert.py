@@ -1,11 +1,16 @@
-"""Turns MediaPipe's pose networks into the files that `vid2vid.conditions.graph` runs.
+"""Turns MediaPipe's networks for poses, faces and hands into the files that `vid2vid.conditions.graph` runs.
 
-Needs `pip install tflite flatbuffers numpy safetensors`, none of which vid2vid needs to run, and the two networks:
+Needs `pip install tflite flatbuffers numpy safetensors`, none of which vid2vid needs to run, and the networks:
 
     pip download mediapipe==0.10.21 --no-deps --python-version 3.11 --only-binary=:all: -d wheel
-    unzip wheel/mediapipe-*.whl "mediapipe/modules/pose_*/*.tflite"
-    python convert.py mediapipe/modules/pose_detection/pose_detection.tflite vid2vid/weights/pose_detection
-    python convert.py mediapipe/modules/pose_landmark/pose_landmark_full.tflite vid2vid/weights/pose_landmark
+    unzip wheel/mediapipe-*.whl "mediapipe/modules/*.tflite"
+    cd mediapipe/modules; to=.../vid2vid/weights
+    python convert.py pose_detection/pose_detection.tflite $to/pose_detection
+    python convert.py pose_landmark/pose_landmark_full.tflite $to/pose_landmark
+    python convert.py face_detection/face_detection_short_range.tflite $to/face_detection
+    python convert.py face_landmark/face_landmark_with_attention.tflite $to/face_landmark
+    python convert.py palm_detection/palm_detection_full.tflite $to/palm_detection
+    python convert.py hand_landmark/hand_landmark_full.tflite $to/hand_landmark
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import tflite
+from flatbuffers import flexbuffers
 from safetensors.numpy import save
 
 TYPES = {0: np.float32, 1: np.float16, 2: np.int32, 3: np.uint8, 4: np.int64, 9: np.int8}
@@ -54,7 +60,7 @@ class Source:
         """Of an operator, in the format's capitals."""
         code = self.model.OperatorCodes(operator.OpcodeIndex())
         name: str = OPERATORS[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-        return name
+        return str(code.CustomCode().decode()) if name == "CUSTOM" else name
 
 
 def densify(sparsity: Any, values: np.ndarray, shape: list[int]) -> np.ndarray:
@@ -154,11 +160,49 @@ def step_of(source: Source, operator: Any, name: str, of: list[int], to: int) ->
         return {"op": "concatenate", "axis": CHANNELS_FIRST[axis] if len(source.shape(of[0])) == 4 else axis}, of
     if name == "LOGISTIC":
         return {"op": "sigmoid"}, of
+    return other_step_of(source, operator, name, of, to)
+
+
+def other_step_of(source: Source, operator: Any, name: str, of: list[int], to: int) -> tuple[dict[str, Any], list[int]]:
+    """What the networks for faces and hands have besides."""
+    if name == "PRELU":
+        return {"op": "prelu"}, of
+    if name == "RELU":
+        return {"op": "relu"}, of
+    if name == "MUL":
+        read = options(operator, tflite.MulOptions)
+        return {"op": "multiply", "activation": ACTIVATIONS[read.FusedActivationFunction()]}, of
+    if name == "STRIDED_SLICE":
+        if source.shape(to) != source.shape(of[0]) or np.any(source.constants[of[1]]):
+            raise ValueError("a slice that leaves something out is not known")
+        return {"op": "flatten", "shape": source.shape(to)[1:]}, of[:1]
+    if name == "MEAN":
+        if source.constants[of[1]].tolist() != [1, 2] or len(source.shape(to)) != 2:
+            raise ValueError("a mean over anything but rows and columns is not known")
+        return {"op": "mean"}, of[:1]
+    if name == "FULLY_CONNECTED":
+        read = options(operator, tflite.FullyConnectedOptions)
+        return {"op": "connect", "activation": ACTIVATIONS[read.FusedActivationFunction()]}, of
+    if name == "Landmarks2TransformMatrix":
+        read = flexbuffers.Loads(bytes(operator.CustomOptionsAsNumpy()))
+        size = [read["output_height"], read["output_width"]]
+        if (read["scale_x"], read["target_rotation_radians"]) != (read["scale_y"], 0.0):
+            raise ValueError("a crop that is stretched or turned away from its landmarks is not known")
+        ends = [read["left_rotation_idx"], read["right_rotation_idx"]]
+        return {"op": "crop", "size": size, "scale": read["scale_x"], "ends": ends, "places": read["subset_idxs"]}, of
+    if name == "TransformTensorBilinear":
+        return {"op": "warp", "size": source.shape(to)[1:3]}, of
+    if name == "TransformLandmarks":
+        return {"op": "transform"}, of
     raise ValueError(f"operator {name} is not known")
 
 
 def weight(name: str, place: int, values: np.ndarray) -> np.ndarray:
     """A constant with channels first, in half precision."""
+    if name == "PRELU" and values.size != values.shape[-1]:
+        raise ValueError("slopes that differ within a channel are not known")
+    if name == "PRELU":
+        values = values.reshape(-1)
     if values.ndim == 4:
         values = values.transpose((3, 0, 1, 2) if name == "DEPTHWISE_CONV_2D" and place == 1 else (0, 3, 1, 2))
     return np.ascontiguousarray(values.astype(np.float16))

@@ -14,10 +14,11 @@ import torch
 from vid2vid.composite import to_tensor
 from vid2vid.data.stick_drawings import Style, draw_frame, paper
 from vid2vid.errors import ReferenceRequired
-from vid2vid.io import open_source
+from vid2vid.io import open_source, read_image
 from vid2vid.registry import get_task, list_tasks
+from vid2vid.samples import FOLDER as SAMPLES
 from vid2vid.task import Task
-from vid2vid.types import Chunk, Conditions, Request, VideoInfo
+from vid2vid.types import Chunk, Conditions, Reference, Request, VideoInfo
 
 HEIGHT, WIDTH, LENGTH = 48, 80, 7
 KEYS = (1, 5)
@@ -26,9 +27,11 @@ NAMES = [info.name for info in list_tasks()]
 
 @functools.cache
 def clip(name: str = "") -> np.ndarray:
-    """A textured square that moves over a gradient; for the task that reads drawings, two stick-men that walk."""
+    """A textured square that moves over a gradient; for tasks that look for them, stick-men that walk, or a face."""
     if name == "sketch_to_scene":
         return drawn()
+    if name == "face_swap":
+        return face()
     frames = np.zeros((LENGTH, HEIGHT, WIDTH, 3), np.uint8)
     frames[..., 0] = np.linspace(40, 200, WIDTH, dtype=np.uint8)
     frames[..., 1] = np.linspace(200, 60, HEIGHT, dtype=np.uint8)[:, None]
@@ -47,6 +50,12 @@ def drawn() -> np.ndarray:
     return np.stack(frames)
 
 
+def face() -> np.ndarray:
+    """A portrait that moves to the right."""
+    portrait = read_image(SAMPLES / "face.jpg")[60:260, 60:300]
+    return np.stack([np.roll(portrait, 2 * t, 1) for t in range(LENGTH)])
+
+
 def standing(x: float, stride: float) -> np.ndarray:
     """A figure 30 pixels tall: `(11, 2)`."""
     joints = [(0, -28), (0, -24), (0, -14), (-3, -20), (-2, -15), (3, -20), (4, -15),
@@ -60,24 +69,34 @@ def look(picture: np.ndarray) -> np.ndarray:
 
 def request(task: Task[object], keyed: bool) -> Request:
     """A call with the clip alone, or with two of its frames in other colours as references."""
-    info = VideoInfo(WIDTH, HEIGHT, Fraction(25), LENGTH, "array")
     frames = clip(task.name)
+    height, width = frames.shape[1:3]
+    info = VideoInfo(width, height, Fraction(25), LENGTH, "array")
     references = tuple(look(frames[number]) for number in KEYS) if keyed else ()
     opener = open_source(frames).reopen
     consent = "synthetic" if "consent" in task.needs else None
     return Request(
-        info, WIDTH, HEIGHT, options=task.Options(), references=references, open_source=opener, consent=consent
+        info,
+        width,
+        height,
+        options=task.Options(),
+        references=references,
+        shown=tuple(Reference((picture,)) for picture in references),
+        open_source=opener,
+        consent=consent,
     )
 
 
 def can_do_without(name: str) -> bool:
     """Whether a task can be rendered with no reference: `needs` says so, or the setup, where a bundle would do too."""
     task = get_task(name)
+    if "reference" in task.needs:
+        return False
     try:
         task.setup(request(task, False), torch.device("cpu"))
     except ReferenceRequired:
         return False
-    return "reference" not in task.needs
+    return True
 
 
 CASES = [(name, keyed) for name in NAMES for keyed in (False, True) if keyed or can_do_without(name)]
@@ -108,8 +127,9 @@ def test_every_task_is_held_to_the_contract() -> None:
 def test_maps_are_as_declared(name: str, keyed: bool) -> None:
     task = get_task(name)
     made = conditions(task, keyed, [LENGTH])[0]
+    size = task.canvas(task.setup(request(task, keyed), torch.device("cpu"))) or clip(name).shape[1:3]
     assert {key: value.shape[1] for key, value in made.maps.items()} == dict(task.channels)
-    assert all(value.shape[0] == LENGTH and value.shape[-2:] == (HEIGHT, WIDTH) for value in made.maps.values())
+    assert all(value.shape[0] == LENGTH and value.shape[-2:] == size for value in made.maps.values())
     assert all(bool(torch.isfinite(value).all()) for value in made.maps.values())
 
 
@@ -142,11 +162,13 @@ def test_composite_gives_frames_and_leaves_its_input(name: str, keyed: bool) -> 
     task = get_task(name)
     setup = task.setup(request(task, keyed), torch.device("cpu"))
     source = Chunk(to_tensor(list(clip(name))), 0)
-    generated = source.frames.clone()
+    canvas = task.canvas(setup)
+    generated = source.frames.clone() if canvas is None else torch.zeros(LENGTH, 3, *canvas)
+    before = generated.clone()
     made = task.composite(source, generated, conditions(task, keyed, [LENGTH])[0], setup)
     assert made.shape == source.frames.shape
     assert float(made.min()) >= 0.0 and float(made.max()) <= 1.0
-    assert torch.equal(generated, source.frames)
+    assert torch.equal(generated, before) and torch.equal(source.frames, to_tensor(list(clip(name))))
 
 
 @pytest.mark.parametrize("name", NAMES)

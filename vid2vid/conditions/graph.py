@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,11 +36,13 @@ Step = Mapping[str, Any]
 class Graph:
     """A network ready to run; it keeps no state between calls."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, alone: bool = False) -> None:
         """Reads the network.
 
         Args:
             path: without suffix; `.json` and `.safetensors` lie beside each other.
+            alone: run on one core. Many small steps gain little from more, and where other work wants the cores, too,
+                the wait for each other after every step makes them up to twenty times slower.
 
         Raises:
             InputNotFound: one of the two is missing.
@@ -50,6 +55,7 @@ class Graph:
             raise InputNotFound(f"{error.filename or path} is missing. Install vid2vid again.") from error
         except (ValueError, SafetensorError) as error:
             raise CorruptWeights(f"'{path}' is damaged ({error}). Install vid2vid again.") from error
+        self._alone = alone
         self.steps: list[Step] = description["steps"]
         unknown = sorted({step["op"] for step in self.steps} - set(_OPERATIONS))
         if unknown:
@@ -61,7 +67,6 @@ class Graph:
         self._weights = _laid_out(weights, description["sparse"])
         self._spent = _spent_after(self.steps, self.outputs)
 
-    @torch.inference_mode()
     def __call__(self, pictures: Tensor) -> list[Tensor]:
         """Runs it.
 
@@ -71,6 +76,12 @@ class Graph:
         Returns:
             The outputs in the order of `outputs`; maps are `(N, C, h, w)`.
         """
+        if self._alone and torch.get_num_threads() > 1:
+            return _one_core(os.getpid()).submit(self._run, pictures).result()
+        return self._run(pictures)
+
+    @torch.inference_mode()
+    def _run(self, pictures: Tensor) -> list[Tensor]:
         values = dict(self._weights)
         values[self._input] = pictures.contiguous(memory_format=torch.channels_last)  # twice as fast as plain
         for step, spent in zip(self.steps, self._spent, strict=True):
@@ -78,6 +89,16 @@ class Graph:
             for name in spent:
                 del values[name]
         return [values[name] for name in self.outputs]
+
+
+@cache
+def _one_core(process: int) -> ThreadPoolExecutor:
+    """A thread in which torch uses one core; a forked process needs its own, threads do not come along."""
+    usual = torch.get_num_threads()
+    pool = ThreadPoolExecutor(1, f"vid2vid-graph-{process}", torch.set_num_threads, (1,))
+    pool.submit(int).result()
+    torch.set_num_threads(usual)  # a thread keeps what it was told, new ones take what was said last
+    return pool
 
 
 def _laid_out(stored: Mapping[str, Tensor], sparse: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
@@ -164,6 +185,68 @@ def _sigmoid(inputs: list[Tensor], step: Step) -> Tensor:
     return torch.sigmoid(inputs[0])
 
 
+def _prelu(inputs: list[Tensor], step: Step) -> Tensor:
+    return F.prelu(inputs[0], inputs[1])
+
+
+def _relu(inputs: list[Tensor], step: Step) -> Tensor:
+    return F.relu(inputs[0])
+
+
+def _multiply(inputs: list[Tensor], step: Step) -> Tensor:
+    return _activated(inputs[0] * inputs[1], step)
+
+
+def _mean(inputs: list[Tensor], step: Step) -> Tensor:
+    return inputs[0].mean((2, 3))
+
+
+def _connect(inputs: list[Tensor], step: Step) -> Tensor:
+    return _activated(F.linear(inputs[0], inputs[1], inputs[2] if len(inputs) > 2 else None), step)
+
+
+def _crop(inputs: list[Tensor], step: Step) -> Tensor:
+    """Matrix `(N, 4, 4)` from a crop to the map it is cut from: upright around some landmarks.
+
+    Source:
+        `Landmarks2TransformMatrix`, version 2, of MediaPipe's operations for LiteRT.
+    """
+    flat = inputs[0][..., :2]
+    left, right = flat[:, step["ends"][0]], flat[:, step["ends"][1]]
+    angle = torch.atan2(right[:, 1] - left[:, 1], right[:, 0] - left[:, 0])
+    cosine, sine = torch.cos(angle), torch.sin(angle)
+    turn = torch.stack([cosine, -sine, sine, cosine], 1).reshape(-1, 2, 2)
+    upright = flat[:, step["places"]] @ turn  # by the transpose's transpose, that is, turned back
+    low, high = upright.amin(1), upright.amax(1)
+    size = torch.tensor(step["size"][::-1], dtype=flat.dtype, device=flat.device)
+    matrix = torch.eye(4, dtype=flat.dtype, device=flat.device).repeat(len(flat), 1, 1)
+    matrix[:, :2, :2] = turn * (step["scale"] * (high - low) / size)[:, None]
+    middle = (turn @ ((low + high) / 2)[..., None])[..., 0]
+    matrix[:, :2, 3] = middle - (matrix[:, :2, :2] @ (size / 2)[:, None])[..., 0]
+    return matrix
+
+
+def _warp(inputs: list[Tensor], step: Step) -> Tensor:
+    """Cuts a crop out of a map: bilinear, zero where it reaches beyond the middles of the outermost cells.
+
+    Source:
+        `TransformTensorBilinear`, version 2, of MediaPipe's operations for LiteRT.
+    """
+    value, matrix = inputs
+    (rows, columns), (height, width) = step["size"], value.shape[2:]
+    y, x = torch.meshgrid(torch.arange(rows) + 0.5, torch.arange(columns) + 0.5, indexing="ij")
+    here = torch.stack([x, y], -1).to(value).reshape(1, -1, 2)
+    there = (here @ matrix[:, :2, :2].mT + matrix[:, None, :2, 3] - 0.5).reshape(-1, rows, columns, 2)
+    last = torch.tensor([width - 1, height - 1], dtype=value.dtype, device=value.device)
+    inside = ((there >= 0) & (there <= last)).all(-1)[:, None]
+    return F.grid_sample(value, there / last * 2 - 1, align_corners=True, padding_mode="border") * inside
+
+
+def _transform(inputs: list[Tensor], step: Step) -> Tensor:
+    points, matrix = inputs
+    return points @ matrix[:, :2, :2].mT + matrix[:, None, :2, 3]
+
+
 _OPERATIONS: dict[str, Callable[[list[Tensor], Step], Tensor]] = {
     "convolve": _convolve,
     "add": _add,
@@ -174,4 +257,12 @@ _OPERATIONS: dict[str, Callable[[list[Tensor], Step], Tensor]] = {
     "resize": _resize,
     "concatenate": _concatenate,
     "sigmoid": _sigmoid,
+    "prelu": _prelu,
+    "relu": _relu,
+    "multiply": _multiply,
+    "mean": _mean,
+    "connect": _connect,
+    "crop": _crop,
+    "warp": _warp,
+    "transform": _transform,
 }

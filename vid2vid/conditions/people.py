@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from vid2vid.conditions.pose_networks import Detector, LandmarkNetwork, Landmarks, Region
+from vid2vid.conditions.pose_networks import Detector, LandmarkNetwork, Landmarks, Region, tiles_of
 from vid2vid.motion.skeleton import BODY
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class PeopleFinder:
 
     def _new(self, picture: Picture, known: list[Landmarks], tiles: tuple[float, ...]) -> list[Landmarks]:
         """People who are not known yet, measured twice: the second time in the region that the first one told."""
-        regions = self._detector(picture, _tiles(picture.shape[0], picture.shape[1], tiles))
+        regions = self._detector(picture, tiles_of(picture.shape[0], picture.shape[1], tiles))
         regions = [region for region in regions if not any(_near(region, one.following) for one in known)]
         first = [one for one in self._measure(picture, regions) if _plausible(one)]
         second = [one for one in self._measure(picture, [one.following for one in first]) if _plausible(one)]
@@ -173,19 +173,6 @@ def find_people(picture: Picture) -> list[Person]:
         The largest first; empty where there is nobody.
     """
     return PeopleFinder().find(picture)
-
-
-def _tiles(height: int, width: int, sizes: tuple[float, ...]) -> list[Region]:
-    """The whole picture, then overlapping squares: the detector misses who is small in its tile."""
-    longer, shorter = max(height, width), min(height, width)
-    tiles = [Region((width - 1) / 2, (height - 1) / 2, longer, 0.0)]
-    for size in (part * shorter for part in sizes):
-        columns, rows = (
-            np.linspace(size / 2, length - size / 2, int(np.ceil((length - size) / (0.7 * size))) + 1)
-            for length in (width, height)
-        )
-        tiles += [Region(float(x), float(y), size, 0.0) for y in rows for x in columns]
-    return tiles
 
 
 def _plausible(one: Landmarks) -> bool:

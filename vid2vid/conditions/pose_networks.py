@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from vid2vid.types import Picture
 
@@ -111,7 +112,7 @@ class Detector:
 
     def __init__(self) -> None:
         self._graph = Graph(_WEIGHTS / "pose_detection")
-        self._anchors = _anchors()
+        self._anchors = anchors(_LAYERS)
 
     def __call__(self, picture: Picture, tiles: Sequence[Region], threshold: float = 0.4) -> list[Region]:
         """Looks through square tiles of a picture.
@@ -125,18 +126,9 @@ class Detector:
             Regions, the surest first; each person once.
         """
         side = self._graph.size[0]
-        batch = np.stack([tile.cut(picture, side) for tile in tiles])
-        outputs = self._graph(torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 127.5 - 1.0)
-        guesses, scores = outputs[0].numpy() / side, torch.sigmoid(outputs[1][..., 0]).numpy()
-        found: list[Floats] = []
-        for tile, guess, score in zip(tiles, guesses, scores, strict=True):
-            sure = np.flatnonzero(score > threshold)
-            place, size = guess[sure][:, :2] + self._anchors[sure], guess[sure][:, 2:4]
-            middle, rim = guess[sure][:, 4:6] + self._anchors[sure], guess[sure][:, 6:8] + self._anchors[sure]
-            corner = np.array([tile.x, tile.y]) - tile.size / 2
-            columns = [(part * tile.size + corner) for part in (place - size / 2, place + size / 2, middle, rim)]
-            found += list(np.concatenate([*columns, score[sure][:, None]], 1).astype(np.float32))
-        return [Region.around(guess[4:6], guess[6:8]) for guess in _merged(found)]
+        outputs = self._graph(cut_all(picture, tiles, side) / 127.5 - 1.0)
+        found = decoded(outputs, self._anchors, tiles, side, threshold, (4, 6))
+        return [Region.around(guess[4:6], guess[6:8]) for guess in found]
 
 
 class LandmarkNetwork:
@@ -155,8 +147,7 @@ class LandmarkNetwork:
         if not regions:
             return []
         side = self._graph.size[0]
-        batch = np.stack([region.cut(picture, side) for region in regions])
-        outputs = self._graph(torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 255.0)
+        outputs = self._graph(cut_all(picture, regions, side) / 255.0)
         values = outputs[0].reshape(len(regions), -1, 5).numpy()
         masks, heat = torch.sigmoid(outputs[2][:, 0]).numpy(), torch.sigmoid(outputs[3]).numpy()
         metres = outputs[4].reshape(len(regions), -1, 3).numpy()
@@ -203,27 +194,92 @@ def _refined(places: NDArray[Any], heat: Floats) -> NDArray[Any]:
     return refined
 
 
-def _anchors() -> Floats:
-    """`(2254, 2)`: the middle of each guess's cell, the tile being [0, 1]."""
-    layers = []
-    for cells, guesses in _LAYERS:
+def tiles_of(height: int, width: int, sizes: Sequence[float]) -> list[Region]:
+    """The whole picture, then overlapping squares: a detector misses who is small in its tile.
+
+    Args:
+        height, width: of the picture, in pixels.
+        sizes: of the squares, in its shorter side.
+    """
+    longer, shorter = max(height, width), min(height, width)
+    laid = [Region((width - 1) / 2, (height - 1) / 2, longer, 0.0)]
+    for size in (part * shorter for part in sizes):
+        columns, rows = (
+            np.linspace(size / 2, length - size / 2, int(np.ceil((length - size) / (0.7 * size))) + 1)
+            for length in (width, height)
+        )
+        laid += [Region(float(x), float(y), size, 0.0) for y in rows for x in columns]
+    return laid
+
+
+def cut_all(picture: Picture, regions: Sequence[Region], side: int) -> Tensor:
+    """Regions of a picture as a batch: `(N, 3, side, side)` float32 in [0, 255]."""
+    batch = np.stack([region.cut(picture, side) for region in regions])
+    return torch.from_numpy(batch).permute(0, 3, 1, 2).float()
+
+
+def anchors(layers: Sequence[tuple[int, int]]) -> Floats:
+    """The middle of each guess's cell, the tile being [0, 1].
+
+    Args:
+        layers: cells a side and guesses a cell of each.
+
+    Returns:
+        `(N, 2)`, in the order of a detector's guesses.
+    """
+    middles = []
+    for cells, guesses in layers:
         rows, columns = np.indices((cells, cells))
-        middles = np.stack([(columns + 0.5) / cells, (rows + 0.5) / cells], -1).reshape(-1, 2)
-        layers.append(np.repeat(middles, guesses, 0))
-    return np.concatenate(layers).astype(np.float32)
+        middle = np.stack([(columns + 0.5) / cells, (rows + 0.5) / cells], -1).reshape(-1, 2)
+        middles.append(np.repeat(middle, guesses, 0))
+    return np.concatenate(middles).astype(np.float32)
+
+
+def decoded(
+    outputs: Sequence[Tensor],
+    middles: Floats,
+    tiles: Sequence[Region],
+    side: int,
+    threshold: float,
+    places: tuple[int, int],
+) -> list[Floats]:
+    """Guesses of a detector, laid out in the picture.
+
+    Args:
+        outputs: guesses `(N, A, C)` in pixels of the tile, from their cells' middles, and `(N, A, 1)` before the
+            sigmoid.
+        middles: `(A, 2)` as `anchors` gives them.
+        tiles: N, without a turn.
+        side: of the tiles as the detector saw them, in pixels.
+        threshold: least score.
+        places: columns at which the two places to be kept start.
+
+    Returns:
+        `(9,)` each, the surest first: left, top, right, bottom, the two places, score; each thing once.
+    """
+    guesses, scores = outputs[0].numpy() / side, torch.sigmoid(outputs[1][..., 0]).numpy()
+    found: list[Floats] = []
+    for tile, guess, score in zip(tiles, guesses, scores, strict=True):
+        sure = np.flatnonzero(score > threshold)
+        here, half = guess[sure, :2] + middles[sure], guess[sure, 2:4] / 2
+        one, other = (guess[sure, start : start + 2] + middles[sure] for start in places)
+        corner = np.array([tile.x, tile.y]) - tile.size / 2
+        columns = [part * tile.size + corner for part in (here - half, here + half, one, other)]
+        found += list(np.concatenate([*columns, score[sure][:, None]], 1).astype(np.float32))
+    return _merged(found)
 
 
 def _merged(guesses: list[Floats]) -> list[Floats]:
-    """One guess for each person: the mean, weighted by score, of those that overlap the surest."""
+    """One guess for each thing found: the mean, weighted by score, of those that overlap the surest."""
     rest = np.array(sorted(guesses, key=lambda guess: -guess[8]), np.float32).reshape(-1, 9)
-    merged: list[Floats] = []
+    result: list[Floats] = []
     while len(rest):
         near = _overlaps(rest[0], rest) > _OVERLAP
         near[0] = True
         weight = rest[near][:, 8:]
-        merged.append(np.append((rest[near][:, :8] * weight).sum(0) / weight.sum(), rest[0, 8]).astype(np.float32))
+        result.append(np.append((rest[near][:, :8] * weight).sum(0) / weight.sum(), rest[0, 8]).astype(np.float32))
         rest = rest[~near]
-    return merged
+    return result
 
 
 def _overlaps(one: Floats, many: Floats) -> Floats:

@@ -22,6 +22,10 @@ class Sample:
     licence: str
     attribution: str
     """The line to show beside it."""
+    reference: Path | None = None
+    """What it should look like, for tasks that need to be shown."""
+    consent: str | None = None
+    """On what basis the people in it are shown."""
 
 
 def load_samples() -> tuple[Sample, ...]:
@@ -36,6 +40,8 @@ def load_samples() -> tuple[Sample, ...]:
             source=row["source"],
             licence=row["licence"],
             attribution=row["attribution"],
+            reference=FOLDER / row["reference"] if "reference" in row else None,
+            consent=row.get("consent"),
         )
         for row in rows
     )

@@ -1,0 +1,211 @@
+"""Parts: which faces of the clip are taken over by whom, with all that is known of them before the first frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from vid2vid.conditions.face_networks import around
+from vid2vid.conditions.face_tracks import FaceTracks
+from vid2vid.conditions.faces import Face, FaceFinder
+from vid2vid.conditions.hands import HandFinder
+from vid2vid.errors import InvalidOption, ReferenceMismatch
+from vid2vid.motion.face_goal import goal_points, neutral_shape, with_gaze
+from vid2vid.motion.face_smoothing import smoothed
+
+from .keys import Identity, choose, shares
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from vid2vid.conditions.hands import Hand
+    from vid2vid.types import Frame, Picture
+
+    from .options import Options
+
+    Floats = NDArray[np.float32]
+
+_TURNED: Final = (np.deg2rad(28.0), np.deg2rad(50.0))
+"""Turn away from the nearest key from which a face fades out, and at which it is gone."""
+_FAR: Final = (np.deg2rad(55.0), np.deg2rad(75.0))
+"""The same of the turn itself: landmarks of a profile are guesses."""
+_SMALL: Final = (8.0, 14.0)
+"""Distance between the eyes' outer corners, in pixels, below which a face is left as it is, and above which not."""
+_SETTLING: Final = 2.0
+"""Deviation in frames over which the decision to fade is evened."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """One face of the clip that somebody takes over."""
+
+    number: int
+    """As `vid2vid faces` shows it."""
+    identity: Identity
+    """With the keys that are used."""
+    first: int
+    """Its first frame; arrays begin there."""
+    points: Floats
+    """`(T, 478, 3)` in pixels of the source, smoothed."""
+    neutral: Floats
+    """`(478, 3)`: the shape of the clip's face at rest."""
+    weight: Floats
+    """`(T,)` in [0, 1]: how far the face is swapped."""
+    shares: Floats
+    """`(T, K)`: how much of each key shows."""
+    fresh: NDArray[np.bool_]
+    """`(T,)`: whether the face begins here anew, after a cut or an absence."""
+
+    def at(self, frame: int) -> int | None:
+        """Place in the arrays; None where the face is not swapped."""
+        place = frame - self.first
+        return place if 0 <= place < len(self.weight) and self.weight[place] > 0.0 else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watched:
+    """What was seen in the clip."""
+
+    tracks: FaceTracks
+    largest: int | None
+    """The face that covers most of the clip; None where there is none."""
+    hands: Mapping[int, tuple[Hand, ...]]
+    """By frame, where there are any near a face."""
+
+    @property
+    def frames(self) -> int:
+        """In all."""
+        return self.tracks.frame_count
+
+
+def watch(source: Iterable[Frame], *, hands: bool) -> Watched:
+    """Follows faces, and hands near them, through the whole clip.
+
+    Args:
+        source: at its first frame; it is read to the end.
+        hands: whether to look for hands.
+    """
+    finder, palms = FaceFinder(), HandFinder() if hands else None
+    now: list[Picture] = []
+    points: dict[int, dict[int, Floats]] = {}
+    areas: dict[int, float] = {}
+    held: dict[int, tuple[Hand, ...]] = {}
+    count = 0
+
+    def pictures() -> Iterator[Picture]:
+        for frame in source:
+            now[:] = [frame.pixels]
+            yield frame.pixels
+
+    for faces in finder.follow(pictures()):
+        for face in faces:
+            points.setdefault(face.number, {})[count] = face.points
+            areas[face.number] = areas.get(face.number, 0.0) + face.iod**2
+        found = palms.follow(now[0], [face.box for face in faces]) if palms else []
+        if found:
+            held[count] = tuple(found)
+        count += 1
+    tracks = FaceTracks(points, count, finder.cuts)
+    return Watched(tracks, max(tracks.numbers, key=lambda number: areas[number], default=None), held)
+
+
+def cast(seen: Watched, people: Sequence[Identity], options: Options, fps: float) -> list[Part]:
+    """Decides who takes over which face.
+
+    Raises:
+        InvalidOption, ReferenceMismatch: a face is asked for that the clip does not have.
+    """
+    wanted = _wanted(seen, people, options)
+    return [_part(seen, number, identity, options, fps) for number, identity in wanted.items()]
+
+
+def _wanted(seen: Watched, people: Sequence[Identity], options: Options) -> Mapping[int, Identity]:
+    there = seen.tracks.numbers
+    listed = ", ".join(map(str, there)) or "none"
+    named = {identity.name: identity for identity in people if identity.name is not None}
+    general = next((identity for identity in people if identity.name is None), None)
+    for name in named:
+        if not name.isdecimal() or int(name) not in there:
+            raise ReferenceMismatch(
+                f"reference= has an entry for face '{name}', but the clip's faces are numbered {listed}. "
+                "`vid2vid faces VIDEO` shows them."
+            )
+    if isinstance(options.faces, tuple):
+        missing = [number for number in options.faces if number not in there]
+        if missing:
+            raise InvalidOption(
+                f"faces={','.join(map(str, options.faces))}: the clip has no face {missing[0]}; its faces are "
+                f"numbered {listed}. `vid2vid faces VIDEO` shows them."
+            )
+        chosen: Sequence[int] = options.faces
+    elif options.faces == "all":
+        chosen = there
+    else:
+        chosen = there[:0] if seen.largest is None else [seen.largest]
+    if named and general is None:
+        chosen = [int(name) for name in named]
+    cast_: dict[int, Identity] = {}
+    for number in chosen:
+        identity = named.get(str(number), general)
+        if identity is None:
+            raise ReferenceMismatch(
+                f"reference= has nobody for face {number}: add one or leave it out of faces=."
+            )
+        cast_[number] = identity
+    return cast_ | {int(name): identity for name, identity in named.items()}
+
+
+def _part(seen: Watched, number: int, identity: Identity, options: Options, fps: float) -> Part:
+    tracks = seen.tracks
+    first = tracks.first(number)
+    frames = range(first, tracks.last(number) + 1)
+    found = [tracks.points(number, frame) for frame in frames]
+    present = np.array([points is not None for points in found])
+    empty = np.zeros((478, 3), np.float32)
+    points = np.stack([empty if one is None else one for one in found])
+    points = smoothed(points, present, fps)
+    turns = np.array([_turn(one) for one in points], np.float32)
+    identity = choose(identity, turns[present], options.keys)
+    coming = np.array([tracks.coming(number, frame) for frame in frames], np.float32)
+    weight = coming * _trusted(identity, turns, points) * present
+    fresh = np.concatenate([[True], ~present[:-1]]) | np.array([frame in tracks.cuts for frame in frames])
+    return Part(
+        number, identity, first, points, neutral_shape(points[present]), weight.astype(np.float32),
+        shares(identity, turns), fresh,
+    )  # fmt: skip
+
+
+def _turn(points: Floats) -> tuple[float, float]:
+    """Yaw and pitch."""
+    face = Face(points, 1.0, 0, around(points))
+    return face.yaw, face.pitch
+
+
+def _trusted(identity: Identity, turns: Floats, points: Floats) -> Floats:
+    """`(T,)` in [0, 1]: 0 where a face is turned too far from every key, too far away, or too small."""
+    own = np.array([[key.yaw, key.pitch] for key in identity.keys])
+    off = np.linalg.norm(turns[:, None] - own, axis=-1).min(1)
+    unit = np.linalg.norm(points[:, 33, :2] - points[:, 263, :2], axis=1)
+    near = 1.0 - _ramp(off, *_TURNED)
+    facing = 1.0 - _ramp(np.abs(turns[:, 0]), *_FAR)
+    trusted = near * facing * _ramp(unit / np.maximum(np.cos(turns[:, 0]), 0.3), *_SMALL)
+    evened = gaussian_filter1d(trusted, _SETTLING, mode="nearest")
+    return np.where(evened < 0.02, 0.0, np.where(evened > 0.98, 1.0, evened)).astype(np.float32)
+
+
+def _ramp(values: NDArray[Any], low: float, high: float) -> NDArray[Any]:
+    share = np.clip((values - low) / (high - low), 0.0, 1.0)
+    return np.asarray(share * share * (3.0 - 2.0 * share))
+
+
+def goal(part: Part, place: int, options: Options) -> Floats:
+    """`(478, 3)` in pixels of the source: where the reference's points go in this frame."""
+    target = part.points[place]
+    wanted = goal_points(target, part.neutral, part.identity.neutral, amount=options.shape)
+    key = part.identity.keys[int(part.shares[place].argmax())]
+    return with_gaze(wanted, key.points, target)

@@ -1,0 +1,177 @@
+"""Faces are found, chosen, swapped and reported; what is not chosen stays as it was to the bit."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from vid2vid_tasks.face_swap.keys import Identity, Key, choose, identity_of, openings, shares
+from vid2vid_tasks.face_swap.telling import _runs
+
+import vid2vid
+from vid2vid.io import open_source, read_image
+from vid2vid.samples import FOLDER as SAMPLES
+
+LENGTH = 8
+
+
+@functools.cache
+def portrait() -> np.ndarray:
+    return read_image(SAMPLES / "face.jpg")
+
+
+@functools.cache
+def woman() -> np.ndarray:
+    with open_source(SAMPLES / "smile.mp4") as clip:
+        return next(frame.pixels for frame in clip if frame.index == 40)
+
+
+@functools.cache
+def two_faces() -> np.ndarray:
+    """A man on the left, who moves, and a larger woman on the right: `(LENGTH, 300, 560, 3)`."""
+    frames = np.full((LENGTH, 300, 560, 3), 90, np.uint8)
+    right = cv2.resize(woman()[20:320, 300:600], (280, 280), interpolation=cv2.INTER_AREA)
+    left = cv2.resize(portrait()[40:320, 40:320], (220, 220), interpolation=cv2.INTER_AREA)
+    for t in range(LENGTH):
+        frames[t, 40 : 40 + 220, 10 + 2 * t : 230 + 2 * t] = left
+        frames[t, 10:290, 275:555] = right
+    return frames
+
+
+def swap(video: object, **words: object) -> vid2vid.Translation:
+    words = {"reference": portrait(), "consent": "licensed", "progress": False, **words}
+    return vid2vid.translate(video, "face_swap", **words)  # type: ignore[arg-type]
+
+
+def frames_of(made: vid2vid.Translation) -> np.ndarray:
+    return np.stack(list(made.frames))
+
+
+def test_only_the_chosen_face_changes() -> None:
+    source = two_faces()
+    made = swap(source)
+    frames = frames_of(made)
+    report = made.report["task_report"]
+    assert len(report["faces"]) == 2 and sum(face["swapped_frames"] > 0 for face in report["faces"]) == 1
+    assert np.array_equal(frames[:, :, :270], source[:, :, :270]), "the smaller face is not touched"
+    changed = np.abs(frames[:, :, 275:].astype(int) - source[:, :, 275:]).max(-1) > 0
+    assert 0.08 < changed.mean() < 0.6
+    assert np.abs(frames[:, 80:180, 370:460].astype(int) - source[:, 80:180, 370:460]).mean() > 4
+
+
+def test_faces_are_chosen_by_number_and_given_by_name() -> None:
+    source = two_faces()
+    numbers = [face["number"] for face in swap(source).report["task_report"]["faces"]]
+    one = frames_of(swap(source, faces=str(numbers[0])))
+    both = frames_of(swap(source, faces="all"))
+    named = frames_of(swap(source, reference={numbers[1]: woman()}))
+    halves = [(slice(0, 270)), slice(275, 560)]
+    where = [bool((one[:, :, half] != source[:, :, half]).any()) for half in halves]
+    assert sorted(where) == [False, True]
+    assert all((both[:, :, half] != source[:, :, half]).any() for half in halves)
+    assert [bool((named[:, :, half] != source[:, :, half]).any()) for half in halves] == [not there for there in where]
+
+
+def test_a_face_put_on_itself_looks_as_before() -> None:
+    source = two_faces()[:, :, 275:]
+    made = frames_of(swap(np.ascontiguousarray(source), reference=woman()))
+    inside = (slice(None), slice(70, 200), slice(80, 200))
+    error = np.abs(made[inside].astype(float) - source[inside])
+    assert error.mean() < 6.0
+    assert np.abs(made.astype(int) - source).max() > 0
+
+
+def test_the_face_is_another_ones() -> None:
+    """Its landmarks' shape goes towards the reference's, and its skin's texture is the reference's."""
+    source = np.ascontiguousarray(two_faces()[:, :, 275:])
+    made, plain = frames_of(swap(source)), frames_of(swap(source, shape=0.0))
+    assert np.abs(made.astype(int) - plain).mean() > 0.05
+    from vid2vid.conditions.faces import FaceFinder
+
+    finder = FaceFinder()
+    before, after = finder.find(source[0])[0], finder.find(made[0])[0]
+    moved = np.linalg.norm(after.points[:, :2] - before.points[:, :2], axis=1) / before.iod
+    assert moved.mean() < 0.08, "eyes, mouth and outline stay where the clip has them"
+
+
+def test_a_clip_without_faces_is_passed_through_and_reported() -> None:
+    clip = np.random.default_rng(0).integers(0, 255, (4, 120, 160, 3), np.uint8)
+    made = swap(clip)
+    assert np.array_equal(frames_of(made), clip)
+    assert "No face was found" in made.report["task_report"]["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "said"),
+    [
+        ({"consent": None}, vid2vid.ConsentRequired, "consent="),
+        ({"reference": None}, vid2vid.ReferenceRequired, "reference="),
+        ({"reference": np.full((200, 200, 3), 90, np.uint8)}, vid2vid.ReferenceMismatch, "no face"),
+        ({"faces": "7"}, vid2vid.InvalidOption, "no face 7"),
+        ({"faces": "biggest"}, vid2vid.InvalidOption, "'largest'"),
+        ({"reference": {"anna": None}}, vid2vid.ReferenceMismatch, "'anna'"),
+        ({"shape": 2.0}, vid2vid.InvalidOption, "0 to 1"),
+        ({"keys": 20}, vid2vid.InvalidOption, "1 to 8"),
+    ],
+)
+def test_wrong_words_get_one_clear_error(words: dict[str, object], error: type[Exception], said: str) -> None:
+    if isinstance(words.get("reference"), dict):
+        words = {"reference": {"anna": portrait()}}
+    with pytest.raises(error) as caught:
+        swap(two_faces(), **words)
+    assert said in str(caught.value)
+
+
+def test_frames_that_pass_by_once_are_refused() -> None:
+    with pytest.raises(vid2vid.UsageError, match="looks through the clip first"):
+        swap(iter(two_faces()))
+
+
+def key(yaw: float, **more: float) -> Key:
+    given = {"pitch": 0.0, "eyes": 0.1, "mouth": 0.0, "sharpness": 5.0, **more}
+    return Key(np.zeros((4, 4, 3), np.uint8), np.zeros((478, 3), np.float32), yaw, **given)
+
+
+def test_keys_with_closed_eyes_or_blur_are_not_chosen() -> None:
+    person = Identity(
+        (key(0.0, eyes=0.01), key(0.0, sharpness=1.0), key(0.05), key(0.0, mouth=0.3)), np.zeros((478, 3))
+    )
+    assert choose(person, np.zeros((5, 2), np.float32), 1).keys == (person.keys[2],)
+
+
+def test_keys_change_seldom_and_softly() -> None:
+    person = Identity((key(0.0), key(0.6)), np.zeros((478, 3)))
+    turns = np.zeros((60, 2), np.float32)
+    turns[:, 0] = np.concatenate([np.full(30, 0.05), np.full(30, 0.6)])
+    turns[10, 0] = 0.4  # one frame that is misread
+    shown = shares(person, turns)
+    assert np.allclose(shown.sum(1), 1.0)
+    assert shown[8:13, 0].min() == 1.0 and shown[50:, 1].min() == 1.0
+    assert np.abs(np.diff(shown[:, 0])).max() < 0.2
+    assert len(choose(person, turns, 4).keys) == 2 and len(choose(person, turns[:9], 4).keys) == 1
+
+
+def test_a_key_knows_how_far_eyes_and_mouth_are_open() -> None:
+    from vid2vid.types import Reference
+
+    man = identity_of([Reference((portrait(),))]).keys[0]
+    assert 0.02 < man.eyes < 0.2 and man.mouth < 0.05
+    assert openings(man.points) == (man.eyes, man.mouth)
+
+
+def test_runs_of_frames_are_told_shortly() -> None:
+    assert _runs(np.array([1, 2, 3, 7])) == ["1-3", "7"] and _runs(np.array([], int)) == []
+
+
+@pytest.mark.slow
+def test_a_person_is_taught_and_the_bundle_renders_without_a_reference(tmp_path: Path) -> None:
+    trained = vid2vid.train(
+        [SAMPLES / "smile.mp4"], "face_swap", tmp_path / "woman", steps=3, progress=False, judge_every_s=1e9
+    )
+    assert trained.bundle.keys
+    made = vid2vid.translate(two_faces()[:3], tmp_path / "woman", consent="licensed", faces="all", progress=False)
+    report = made.report["task_report"]
+    assert [face["swapped_frames"] for face in report["faces"]] == [3, 3]
