@@ -19,6 +19,7 @@ from vid2vid.errors import InvalidOption, UsageError
 from vid2vid.hashing import file_hash
 from vid2vid.io import PICTURES, check_output, open_source
 from vid2vid.output import open_sink
+from vid2vid.references import reference_hash
 from vid2vid.registry import list_tasks
 from vid2vid.render import Call, Outcome, Plan, frame_total, make_plan, run
 from vid2vid.scoring import check_wish
@@ -269,6 +270,11 @@ def _provenance(plan: Plan, target: Path | None) -> dict[str, Any]:
         "source_sha256": file_hash(path) if path is not None and path.is_file() else None,
         "weights_sha256": file_hash(plan.weights) if plan.weights is not None else None,
         "output_sha256": file_hash(target) if target is not None else None,
+        "consent": plan.request.consent,
+        "references": [
+            {"name": one.name, "file": one.path.name if one.path else None, "sha256": reference_hash(one)}
+            for one in plan.request.shown
+        ],
         "signed": False,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vid2vid.errors import InvalidFrames, InvalidOption
+from vid2vid.hashing import file_hash
 from vid2vid.io import read_image
 from vid2vid.io.containers import IMAGE_SUFFIXES
 from vid2vid.io.pictures import list_images
@@ -48,6 +50,16 @@ def read_references(reference: Any) -> tuple[Reference, ...]:
 def pictures_of(references: Sequence[Reference]) -> tuple[Picture, ...]:
     """All pictures of all references, in order."""
     return tuple(picture for reference in references for picture in reference.pictures)
+
+
+def reference_hash(reference: Reference) -> str:
+    """SHA-256 in hexadecimal of the file given, or of the pixels where there is none."""
+    if reference.path is not None and reference.path.is_file():
+        return file_hash(reference.path)
+    found = hashlib.sha256()
+    for picture in reference.pictures:
+        found.update(np.ascontiguousarray(picture).data)
+    return found.hexdigest()
 
 
 def _read(one: Any) -> Reference:

@@ -140,6 +140,7 @@ def _request(call: Call, bundle: Bundle | None, options: Any, source: FrameSourc
         shown=shown,
         keys=bundle.keys if bundle else (),
         fitted=bundle is not None,
+        scores=bundle.metrics if bundle else {},
         open_source=source.reopen if source.reopenable else None,
         prompt=call.prompt,
         consent=call.consent,

@@ -186,6 +186,8 @@ class Request:
     """Key frames that a trained bundle brings along; references given in the call take their place."""
     fitted: bool = False
     """Whether a trained bundle's weights run this render, so that the task need not fit any of its own."""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """What the bundle's weights were measured at; `source_...` is the same without them."""
     open_source: SourceOpener | None = None
     """Opens the source anew from its first frame, for tasks that look through the clip first; None for iterables."""
     prompt: str | None = None

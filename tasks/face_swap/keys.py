@@ -13,6 +13,7 @@ from vid2vid.conditions.faces import FaceFinder
 from vid2vid.conditions.hands import HandFinder, hand_mask
 from vid2vid.errors import ReferenceMismatch
 from vid2vid.io import open_source
+from vid2vid.motion.face_blend import face_mask
 from vid2vid.motion.face_goal import neutral_shape
 from vid2vid.motion.face_light import sharpness
 
@@ -160,8 +161,8 @@ def _key(picture: Picture, face: Face, hands: Sequence[Hand]) -> Key | str:
     cut = np.ascontiguousarray(picture[y0 : int(bottom + room) + 1, x0 : int(right + room) + 1])
     points = (face.points - np.array([x0, y0, 0])).astype(np.float32)
     eyes, mouth = openings(points)
-    whole = np.ones(cut.shape[:2], np.float32)
-    return Key(cut, points, face.yaw, face.pitch, eyes, mouth, sharpness(cut, whole))
+    skin = face_mask(points, cut.shape[:2], (0.0, 0.0), face.iod)
+    return Key(cut, points, face.yaw, face.pitch, eyes, mouth, sharpness(cut, skin))
 
 
 def choose(identity: Identity, turns: Floats, count: int) -> Identity:

@@ -32,12 +32,12 @@ from vid2vid.lesson import Lesson
 from vid2vid.motion.face_blend import face_mask
 from vid2vid.motion.face_light import LightMatcher
 from vid2vid.motion.face_mesh import warp_face
-from vid2vid.motion.face_smoothing import smoothed
 from vid2vid.motion.keyframes import KeyFrame
 from vid2vid.types import Chunk, Conditions, Reference
 
 from .canvas import CELL, CHANNELS, Cell, cut, into_cell, make_cell, moved, stacked
 from .keys import Identity, Key, choose, identity_of
+from .parts import steady_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,8 +111,7 @@ def _shots(frames: Sequence[Picture], fps: float, start: int) -> list[Shot]:
     if not tracks.numbers:
         return []
     number = max(tracks.numbers, key=lambda one: len(tracks.seen(one)))
-    points, present = tracks.path(number)
-    points = smoothed(points, present, fps)
+    points, present = steady_path(tracks, number, fps)
     broken = ~present | np.isin(np.arange(len(points)), tracks.cuts)
     runs = np.split(np.arange(len(points)), np.flatnonzero(broken))
     return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -153,9 +154,7 @@ def _wanted(seen: Watched, people: Sequence[Identity], options: Options) -> Mapp
     for number in chosen:
         identity = named.get(str(number), general)
         if identity is None:
-            raise ReferenceMismatch(
-                f"reference= has nobody for face {number}: add one or leave it out of faces=."
-            )
+            raise ReferenceMismatch(f"reference= has nobody for face {number}: add one or leave it out of faces=.")
         cast_[number] = identity
     return cast_ | {int(name): identity for name, identity in named.items()}
 
@@ -164,11 +163,8 @@ def _part(seen: Watched, number: int, identity: Identity, options: Options, fps:
     tracks = seen.tracks
     first = tracks.first(number)
     frames = range(first, tracks.last(number) + 1)
-    found = [tracks.points(number, frame) for frame in frames]
-    present = np.array([points is not None for points in found])
-    empty = np.zeros((478, 3), np.float32)
-    points = np.stack([empty if one is None else one for one in found])
-    points = smoothed(points, present, fps)
+    whole, there = steady_path(tracks, number, fps)
+    points, present = whole[frames.start : frames.stop], there[frames.start : frames.stop]
     turns = np.array([_turn(one) for one in points], np.float32)
     identity = choose(identity, turns[present], options.keys)
     coming = np.array([tracks.coming(number, frame) for frame in frames], np.float32)
@@ -178,6 +174,14 @@ def _part(seen: Watched, number: int, identity: Identity, options: Options, fps:
         number, identity, first, points, neutral_shape(points[present]), weight.astype(np.float32),
         shares(identity, turns), fresh,
     )  # fmt: skip
+
+
+def steady_path(tracks: FaceTracks, number: int, fps: float) -> tuple[Floats, NDArray[np.bool_]]:
+    """A face through the clip, smoothed shot by shot: points `(T, 478, 3)`, and `(T,)` whether it is there."""
+    points, present = tracks.path(number)
+    for start, end in pairwise([0, *tracks.cuts, len(points)]):
+        points[start:end] = smoothed(points[start:end], present[start:end], fps)
+    return points, present
 
 
 def _turn(points: Floats) -> tuple[float, float]:

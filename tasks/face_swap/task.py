@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 _READ_ONCE = (
     "face_swap looks through the clip first: give a file, a folder or an array instead of frames that pass by once."
 )
+_NO_GAIN = (
+    "The bundle's generator was measured to be no better than the pictures it works over, so it is left out. Train it "
+    "on more footage, or for longer."
+)
 _NOTHING = 32
 """Side of the empty canvas of a render without a trained generator."""
 
@@ -43,6 +47,8 @@ class Setup:
     scale: float
     """Pixels of the working size for each of the source."""
     motion: MotionTracker
+    taught: bool
+    """Whether a bundle was given, even one whose generator is not used."""
     swapped: dict[int, int] = field(default_factory=dict)
     """Frames in which each face was swapped."""
 
@@ -84,7 +90,8 @@ class FaceSwap(Task[Setup]):
             seen = watch(source, hands=options.hands)
         parts = cast(seen, people, options, float(request.info.fps))
         swappers = tuple(Swapper(part, options) for part in parts)
-        return Setup(seen, swappers, request.fitted, request.width / request.info.width, MotionTracker())
+        scale = request.width / request.info.width
+        return Setup(seen, swappers, request.fitted and not _useless(request), scale, MotionTracker(), request.fitted)
 
     def generator(self, request: Request, setup: Setup, device: torch.device) -> FittedGenerator | None:
         """None for a trained bundle; else a generator that adds nothing."""
@@ -146,7 +153,10 @@ class FaceSwap(Task[Setup]):
         """Which faces were there, which were swapped, and in which frames not."""
         from .telling import told
 
-        return told(setup.seen, [swapper.part for swapper in setup.swappers], setup.swapped)
+        found = told(setup.seen, [swapper.part for swapper in setup.swappers], setup.swapped)
+        if setup.taught and not setup.fitted:
+            found["notes"].append(_NO_GAIN)
+        return found | {"generator": "trained" if setup.fitted else "none"}
 
     def lesson(self, examples: Examples, config: TrainConfig) -> Lesson:
         """Learns to rebuild a person's face from distorted views of it.
@@ -157,6 +167,11 @@ class FaceSwap(Task[Setup]):
         from .lesson import face_lesson
 
         return face_lesson(self, examples, config)
+
+
+def _useless(request: Request) -> bool:
+    """Whether a bundle's generator was measured to be no better than the moved pictures it works over."""
+    return request.scores.get("st_lpips", 0.0) > request.scores.get("source_st_lpips", 1.0)
 
 
 def _brought(request: Request) -> Sequence[Reference]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,66 @@ def test_values_that_no_later_step_reads_are_let_go(tmp_path: Path) -> None:
     net = Graph(write(tmp_path, steps, {"unused": torch.zeros(1)}))
     assert [sorted(names) for names in net._spent] == [[], ["a"], ["b"]]
     assert net(torch.zeros(1, 3, 4, 4))[0].mean() == pytest.approx(0.5)
+
+
+def run(folder: Path, step: dict[str, Any], weights: dict[str, torch.Tensor], value: torch.Tensor) -> torch.Tensor:
+    """What one step makes of a value of any form."""
+    path = write(folder, [{"to": "out", **step}], {"value": value.contiguous(), **weights})
+    (result,) = Graph(path)(torch.zeros(1, 3, 4, 4))
+    return result
+
+
+def test_small_operations(tmp_path: Path) -> None:
+    value = torch.tensor([-2.0, 4.0]).reshape(1, 2, 1, 1).repeat(1, 1, 2, 2)
+    slopes = {"a": torch.tensor([0.5, 0.25], dtype=torch.float16)}
+    assert run(tmp_path, {"op": "prelu", "of": ["value", "a"]}, slopes, value)[0, :, 0, 0].tolist() == [-1.0, 4.0]
+    assert run(tmp_path, {"op": "relu", "of": ["value"]}, {}, value)[0, :, 0, 0].tolist() == [0.0, 4.0]
+    assert run(tmp_path, {"op": "mean", "of": ["value"]}, {}, value).tolist() == [[-2.0, 4.0]]
+    factor = {"f": torch.tensor([3.0], dtype=torch.float16)}
+    assert run(tmp_path, {"op": "multiply", "of": ["value", "f"]}, factor, value)[0, :, 1, 1].tolist() == [-6.0, 12.0]
+    matrix = {"w": torch.tensor([[1.0, 2.0], [3.0, 0.0]]), "b": torch.tensor([0.0, 1.0])}
+    step = {"op": "connect", "of": ["value", "w", "b"], "activation": "relu"}
+    assert run(tmp_path, step, matrix, torch.tensor([[-2.0, 4.0]])).tolist() == [[6.0, 0.0]]
+
+
+def test_a_crop_is_laid_upright_around_its_landmarks(tmp_path: Path) -> None:
+    # A box 4 wide and 2 high around (10, 5) whose "left to right" points down: it is turned by a quarter.
+    points = torch.tensor([[9.0, 3.0, 0], [11.0, 3.0, 0], [11.0, 7.0, 0], [9.0, 7.0, 0], [0.0, 0.0, 0]])[None]
+    step = {"op": "crop", "of": ["value"], "size": [16, 16], "scale": 1.5, "ends": [1, 2], "places": [0, 1, 2, 3]}
+    matrix = run(tmp_path, step, {}, points.repeat(2, 1, 1))
+    assert matrix.shape == (2, 4, 4) and torch.equal(matrix[0], matrix[1])
+    corners = torch.tensor([[8.0, 8.0, 0, 1], [16.0, 8.0, 0, 1], [8.0, 0.0, 0, 1]])
+    expected = torch.tensor([[10.0, 5.0], [10.0, 8.0], [11.5, 5.0]])  # middle; right is down; up is right
+    assert torch.allclose((corners @ matrix[0].T)[:, :2], expected, atol=1e-5)
+    moved = run(tmp_path, {"op": "transform", "of": ["value", "m"]}, {"m": matrix[:1]}, corners[None, :, :2])
+    assert torch.allclose(moved[0], expected, atol=1e-5)
+
+
+def test_a_warp_reads_between_cells_and_nothing_beyond_them(tmp_path: Path) -> None:
+    value = torch.arange(16.0).reshape(1, 1, 4, 4)
+    matrix = torch.eye(4)[None]
+    step = {"op": "warp", "of": ["value", "m"], "size": [4, 4]}
+    assert torch.allclose(run(tmp_path, step, {"m": matrix}, value), value, atol=1e-5)
+    matrix[0, 0, 3] = 0.5
+    shifted = run(tmp_path, step, {"m": matrix}, value)[0, 0]
+    assert torch.allclose(shifted[1], torch.tensor([4.5, 5.5, 6.5, 0.0]), atol=1e-5)
+
+
+def test_a_network_that_runs_alone_leaves_the_cores_to_others(tmp_path: Path) -> None:
+    path = write(tmp_path, [{"op": "sigmoid", "of": ["in"], "to": "out"}], {"unused": torch.zeros(1)})
+    usual = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        seen: list[int] = []
+        alone = Graph(path, alone=True)
+        run_there = alone._run
+        alone._run = lambda pictures: seen.append(torch.get_num_threads()) or run_there(pictures)  # type: ignore[method-assign]
+        (result,) = alone(torch.zeros(1, 1, 2, 2))
+        assert seen == [1] and torch.get_num_threads() == 2 and result.mean() == 0.5
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(torch.get_num_threads).result() == 2
+    finally:
+        torch.set_num_threads(usual)
 
 
 def test_damage_is_named(tmp_path: Path) -> None:

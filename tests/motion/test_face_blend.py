@@ -137,6 +137,14 @@ def test_nothing_changes_outside_the_mask() -> None:
     assert not np.array_equal(made[mask == 1], outer[mask == 1])
 
 
+def test_nothing_changes_outside_a_mask_without_a_soft_edge() -> None:
+    mask = np.zeros((90, 90), np.float32)
+    mask[31:62, 17:48] = 1
+    inner, outer = np.full((90, 90, 3), 255, np.uint8), np.zeros((90, 90, 3), np.uint8)
+    made = multiband(inner, outer, mask, 2)
+    assert made[mask == 0].max() == 0 and made[46, 32, 0] > 200
+
+
 def test_fractions_stay_fractions() -> None:
     mask = face_mask(make_points(), SIZE, (0, 0), IOD)
     inner, outer = (noise(SIZE, seed).astype(np.float32) / 255 for seed in (0, 1))

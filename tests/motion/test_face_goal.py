@@ -22,7 +22,7 @@ def looking(points: np.ndarray) -> float:
 
 def test_a_pose_is_found_and_undone() -> None:
     face = make_face()
-    moved = turned(face, yaw=20, pitch=-10, roll=30, size=1.7) + (40, -20, 5)
+    moved = turned(face, yaw=20, pitch=-10, roll=30, size=1.7) + np.array((40, -20, 5), np.float32)
     pose = pose_between(face, moved)
     assert pose.size == pytest.approx(1.7, rel=1e-3)
     np.testing.assert_allclose(pose(face), moved, atol=0.01)
@@ -52,7 +52,9 @@ def test_one_picture_is_enough_and_none_is_not() -> None:
 def test_the_goal_of_ones_own_shape_is_the_target() -> None:
     neutral = frontal(make_face())
     target = turned(make_face(eyes=0.1, mouth=0.5, gaze=(0.1, 0)), yaw=15, roll=-20)
-    np.testing.assert_allclose(goal_points(target, neutral, neutral), target, atol=0.05)
+    goal = goal_points(target, neutral, neutral)
+    np.testing.assert_allclose(goal[:468], target[:468], atol=0.05)
+    np.testing.assert_allclose(goal[468:, :2], target[468:, :2], atol=0.05)
 
 
 def test_the_shape_comes_from_the_source_but_not_at_the_oval() -> None:
@@ -87,8 +89,9 @@ def test_eyes_of_another_size_close_and_do_not_fold(theirs: float, own: float) -
     source, target = frontal(make_face(eyes=theirs)), frontal(make_face(eyes=own))
     open_goal = goal_points(make_face(eyes=own), target, source)
     shut_goal = goal_points(make_face(eyes=0.0), target, source)
+    factor = 1 + 0.6 * (min(theirs / own, 1.7) if theirs > own else max(theirs / own, 0.6)) - 0.6
     for lids in LIDS:
-        assert (opening(open_goal, lids) > opening(make_face(eyes=own), lids)) == (theirs > own)
+        assert opening(open_goal, lids) == pytest.approx(factor * opening(make_face(eyes=own), lids), rel=0.06)
         assert opening(shut_goal, lids) < 0.01
     folded = oriented_areas(shut_goal, TRIANGLES) < -1
     already = oriented_areas(make_face(eyes=0.0), TRIANGLES) < -1

@@ -82,6 +82,14 @@ def test_hair_and_a_hand_inside_the_mask_do_not_change_the_light() -> None:
     assert found.spread[0] == pytest.approx(alike.spread[0], abs=1.5)
 
 
+def test_the_darkest_and_lightest_pixels_do_not_count() -> None:
+    lab = np.zeros((100, 100, 3), np.float32)
+    lab[..., 0] = np.linspace(20, 80, 100)
+    found = light_of(lab, np.ones((100, 100), np.float32))
+    assert found.mean[0] == pytest.approx(50, abs=0.5)
+    assert found.spread[0] == pytest.approx(0.94 * 60 / np.sqrt(12), rel=0.02)
+
+
 def test_broad_shade_is_taken_on_in_part() -> None:
     slope = np.linspace(0.75, 1.15, SIDE)[None, :, None]
     target = np.clip(face(1) * slope, 0, 255).astype(np.uint8)

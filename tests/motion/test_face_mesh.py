@@ -140,7 +140,7 @@ def test_parts_and_masks_tell_the_same() -> None:
     for number, name in enumerate(PARTS[1:], 1):
         mask = part_mask(name, points, SIZE) > 0.5
         drawn = warped.parts == number
-        assert (mask & drawn).sum() / (mask | drawn).sum() > 0.75, name
+        assert (mask & drawn).sum() / (mask | drawn).sum() > 0.84, name
     assert (warped.parts[warped.cover == 0] == NOTHING).all()
     shifted = part_mask("mouth", points, (60, 80), (110.0, 180.0))
     np.testing.assert_allclose(shifted, part_mask("mouth", points, SIZE)[180:240, 110:190], atol=0.01)
@@ -157,12 +157,14 @@ def test_a_profile_is_trusted_on_its_near_side_only() -> None:
     assert trusts[60][:468][hidden].mean() < 0.1 and trusts[60][:468][near].mean() > 0.6
 
 
-def test_irises_move_rigidly_and_round_with_the_gaze() -> None:
-    source, goal = make_face(eyes=0.6), make_face(eyes=0.6, gaze=(0.15, 0.0))
+@pytest.mark.parametrize("eyes", [0.6, 0.25])
+def test_irises_move_rigidly_and_round_with_the_gaze(eyes: float) -> None:
+    source, goal = make_face(eyes=eyes), make_face(eyes=eyes, gaze=(0.15, 0.0))
     warped = warp_face(eye_picture(source), source, goal, SIZE)
     for iris in IRISES:
         wanted = goal[iris[0], :2]
-        np.testing.assert_allclose(blue_middle(warped.picture, wanted), wanted, atol=0.8)
+        found, truth = (blue_middle(picture, wanted) for picture in (warped.picture, eye_picture(goal)))
+        np.testing.assert_allclose(found, truth, atol=0.45)
         x, y = np.round(wanted).astype(int)
         blue = warped.picture[y, x - 15 : x + 16].astype(int)
         assert 9 <= (blue[:, 2] - blue[:, 0] > 100).sum() <= 15
@@ -180,8 +182,9 @@ def test_lids_close_over_the_iris_instead_of_pressing_it_flat() -> None:
         assert blue[8 - 2].sum() >= across - 3 and blue[8 + 2].sum() >= across - 3
 
 
-def test_closed_eyes_show_no_eyeball() -> None:
-    source, goal = make_face(eyes=0.6), make_face(eyes=0.0)
+@pytest.mark.parametrize("eyes", [0.0, 0.004])
+def test_closed_eyes_show_no_eyeball(eyes: float) -> None:
+    source, goal = make_face(eyes=0.6), make_face(eyes=eyes)
     warped = warp_face(eye_picture(source), source, goal, SIZE)
     assert np.isin(warped.parts, (2, 3)).sum() <= 6
 

@@ -22,7 +22,7 @@ def make_clip(noise: float) -> tuple[np.ndarray, np.ndarray]:
     for index in range(COUNT):
         face = make_face(eyes=BLINKS.get(index, 0.3), mouth=0.25 + 0.25 * np.sin(index / 4))
         face = turned(face, yaw=15 * np.sin(index / 12), roll=5 * np.sin(index / 9), size=1 + index / 300)
-        clean.append(face + (index * 0.5, 6 * np.sin(index / 7), 0))
+        clean.append(face + np.array((index * 0.5, 6 * np.sin(index / 7), 0)))
     exact = np.array(clean, np.float32)
     return exact, (exact + random.normal(0, noise * IOD, exact.shape)).astype(np.float32)
 
@@ -44,14 +44,21 @@ def test_trembling_goes_and_the_face_comes_nearer_to_the_truth() -> None:
     assert trembling(steady[:, list(OVAL)]) < 0.35 * trembling(noisy[:, list(OVAL)])
 
 
+def test_a_shaken_camera_shakes_the_face_less() -> None:
+    exact, _ = make_clip(0.0)
+    shaken = exact + np.random.default_rng(2).normal(0, 1.0, (COUNT, 1, 3)).astype(np.float32)
+    steady = smoothed(shaken, np.ones(COUNT, bool), FPS)
+    assert trembling(steady) < 0.45 * trembling(shaken)
+
+
 def test_blinks_and_speech_survive() -> None:
-    exact, noisy = make_clip(0.003)
+    _, noisy = make_clip(0.003)
     steady = smoothed(noisy, np.ones(COUNT, bool), FPS)
     for edges in (*LIDS, LIPS[0]):
         assert np.corrcoef(openings(steady, edges), openings(noisy, edges))[0, 1] >= 0.97
     for lids in LIDS:
         shut = openings(steady, lids)
-        assert shut[21:23].max() < 0.06 and shut[61:63].max() < 0.06 and shut[30:55].min() > 0.2
+        assert shut[21:23].max() < 0.06 and shut[61:63].max() < 0.06 and shut[30:55].min() > 0.18
 
 
 def test_nothing_comes_late() -> None:
@@ -89,5 +96,6 @@ def test_short_clips_stay_near_what_they_were(count: int) -> None:
 
 def test_the_rate_of_frames_tells_how_much() -> None:
     _, noisy = make_clip(0.005)
-    slow, fast = (trembling(smoothed(noisy, np.ones(COUNT, bool), fps)) for fps in (10.0, 60.0))
-    assert fast < 0.5 * slow
+    steady = (smoothed(noisy, np.ones(COUNT, bool), fps)[:, list(OVAL)] for fps in (10.0, 60.0))
+    slow, fast = (trembling(one - one[:, :1]) for one in steady)
+    assert fast < 0.14 * slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from pathlib import Path
 
 import cv2
@@ -97,6 +98,14 @@ def test_the_face_is_another_ones() -> None:
     assert moved.mean() < 0.08, "eyes, mouth and outline stay where the clip has them"
 
 
+def test_the_report_says_on_what_basis_and_whose_face_was_used() -> None:
+    made = swap(two_faces()[:2], reference={0: SAMPLES / "face.jpg"}, consent="synthetic")
+    provenance = made.report["provenance"]
+    digest = hashlib.sha256((SAMPLES / "face.jpg").read_bytes()).hexdigest()
+    assert provenance["consent"] == "synthetic"
+    assert provenance["references"] == [{"name": "0", "file": "face.jpg", "sha256": digest}]
+
+
 def test_a_clip_without_faces_is_passed_through_and_reported() -> None:
     clip = np.random.default_rng(0).integers(0, 255, (4, 120, 160, 3), np.uint8)
     made = swap(clip)
@@ -175,3 +184,7 @@ def test_a_person_is_taught_and_the_bundle_renders_without_a_reference(tmp_path:
     made = vid2vid.translate(two_faces()[:3], tmp_path / "woman", consent="licensed", faces="all", progress=False)
     report = made.report["task_report"]
     assert [face["swapped_frames"] for face in report["faces"]] == [3, 3]
+    metrics = trained.bundle.metrics
+    better = metrics["st_lpips"] <= metrics["source_st_lpips"]
+    assert report["generator"] == ("trained" if better else "none")
+    assert any("no better" in note for note in report["notes"]) is not better

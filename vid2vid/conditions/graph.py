@@ -96,8 +96,8 @@ def _one_core(process: int) -> ThreadPoolExecutor:
     """A thread in which torch uses one core; a forked process needs its own, threads do not come along."""
     usual = torch.get_num_threads()
     pool = ThreadPoolExecutor(1, f"vid2vid-graph-{process}", torch.set_num_threads, (1,))
-    pool.submit(int).result()
-    torch.set_num_threads(usual)  # a thread keeps what it was told, new ones take what was said last
+    pool.submit(torch.get_num_threads).result()  # a thread takes on what was said last when it first asks, and keeps it
+    torch.set_num_threads(usual)
     return pool
 
 

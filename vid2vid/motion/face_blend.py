@@ -198,7 +198,8 @@ def multiband(
     Args:
         inner, outer: `(h, w, 3)`, both uint8, or float32 of any range.
         mask: 1 where `inner` shows, feathered.
-        levels: how often the pictures are halved; None: as the mask's size asks for.
+        levels: how often the pictures are halved; None: as the mask's size asks for. With too many the coarse levels
+            find no room inside a small mask, and its tone stays the target's.
         amount: in [0, 1], how far the blend replaces `outer`, for fades; less of `mask` would draw it in instead.
 
     Returns:

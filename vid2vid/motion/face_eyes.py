@@ -24,6 +24,8 @@ BAND: Final = 0.2
 """Part of an eye's height at each lid within which the lid's edge turns into the eyeball that it slides over."""
 _LEAST_BAND: Final = 0.1
 """The same in the source: the eyeball shown is never nearer to the lid."""
+COLUMNS: Final = 12
+"""Places along a lid: its nine landmarks, and the middle and both sides of the iris."""
 _LARGEST: Final = 0.45
 """Greatest radius of an iris, in widths of the eye."""
 
@@ -77,9 +79,9 @@ def eyeball_places(source: Eye, goal: Eye) -> tuple[Floats, Floats]:
         goal: the eye wanted.
 
     Returns:
-        Two arrays `(36, 2)` px, in the source and in the goal: the upper lid's edge, a band's width within it, the
-        lower lid's edge, and within that. Edges come from the source's edges, moved along them with the gaze; without
-        the band between, the inner half of the lashes would be cut off.
+        Two arrays `(4 * COLUMNS, 2)` px, in the source and in the goal: the upper lid's edge, a band's width within it,
+        the lower lid's edge, and within that. Edges come from the source's edges, moved along them with the gaze;
+        without the band between, the inner half of the lashes would be cut off.
     """
     # Where an iris touches a corner, the white beside it would have to come from nothing.
     there, here = (float(eye.iris[0].clip(1.05 * eye.radius, 1 - 1.05 * eye.radius)) for eye in (goal, source))
@@ -87,18 +89,25 @@ def eyeball_places(source: Eye, goal: Eye) -> tuple[Floats, Floats]:
     origins = np.array([0.0, here - source.radius, here + source.radius, 1.0])
     known, wanted = [], []
     for edge, other, own in ((goal.upper, goal.lower, source.upper), (goal.lower, goal.upper, source.lower)):
-        within = edge + BAND * (other - edge)
-        across = np.interp(within[:, 0], knots, origins)
+        columns = np.sort(np.concatenate([edge[:, 0], knots[1:3], [there]]))
+        outer = _height(edge, columns)
+        within = outer + BAND * (_height(other, columns) - outer)
+        across = np.interp(columns, knots, origins)
         upper, lower = (_height(lid, across) for lid in (source.upper, source.lower))
         limits = np.sort([upper + _LEAST_BAND * (lower - upper), lower + _LEAST_BAND * (upper - lower)], axis=0)
-        along = (within[:, 1] - goal.iris[1] + source.iris[1]).clip(*limits)
-        shift = here - float(np.interp(there, np.maximum.accumulate(edge[:, 0]), own[:, 0]))
-        slid = own[:, 0] + shift * np.interp(edge[:, 0], knots, (0.0, 1.0, 1.0, 0.0))
-        wanted += [goal.placed(edge), goal.placed(within)]
+        along = (within - goal.iris[1] + source.iris[1]).clip(*limits)
+        start = np.interp([*columns, there], _rising(edge), own[:, 0])
+        slid = start[:-1] + (here - start[-1]) * np.interp(columns, knots, (0.0, 1.0, 1.0, 0.0))
+        wanted += [goal.placed(np.stack([columns, height], 1)) for height in (outer, within)]
         known += [source.placed(np.stack(pair, 1)) for pair in ((slid, _height(own, slid)), (across, along))]
     return np.concatenate(known), np.concatenate(wanted)
 
 
+def _rising(lid: Floats) -> Floats:
+    """`(9,)`: a lid's places between the corners, none before the last one."""
+    return np.asarray(np.maximum.accumulate(lid[:, 0]), np.float32)
+
+
 def _height(lid: Floats, across: NDArray[np.floating]) -> NDArray[np.floating]:
     """Where a lid `(9, 2)` is at some places between the corners."""
-    return np.asarray(np.interp(across, np.maximum.accumulate(lid[:, 0]), lid[:, 1]))
+    return np.asarray(np.interp(across, _rising(lid), lid[:, 1]))

@@ -43,7 +43,7 @@ _SEEING: Final = (0.09, 0.16)
 """Openings of an eye: its iris is hidden, it is seen."""
 _FARTHEST: Final = 0.25
 """Greatest shift of an iris, in widths of the eye: farther, the white beside it would be stretched lashes."""
-_GAZE: Final = (16.0, 34.0)
+_GAZE: Final = (14.0, 28.0)
 """Widths of an eye in pixels: no gaze can be told, all of it is followed. Chosen on two clips (25 and 44 px)."""
 
 

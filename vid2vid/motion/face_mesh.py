@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import cv2
 import numpy as np
 
-from vid2vid.motion.face_eyes import Eye, eyeball_places
+from vid2vid.motion.face_eyes import COLUMNS, Eye, eyeball_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,7 +166,7 @@ def _drawn(points: Floats, size: tuple[int, int], triangles: Ints) -> Ints:
     """Indices of triangles, the farthest drawn first; each reaches a pixel farther, so that there are no cracks."""
     corners = points[triangles, :2]
     longest = np.square(corners - np.roll(corners, 1, axis=1)).sum(2).max(1)
-    # Slivers are left out: as thick as a pixel, those of a closed eye would show a line of eyeball.
+    # Slivers are left out: drawn a pixel thick, they would show a line of what lies far away, or a closed eye's ball.
     shown = oriented_areas(points, triangles) > _THIN * np.sqrt(longest)
     depth = points[triangles, 2].mean(1)
     order = np.argsort(-depth, kind="stable")
@@ -182,16 +182,11 @@ def _planes(points: Floats, triangles: Ints, values: Floats) -> Floats:
     first, second, third = (points[triangles[:, corner], :2].astype(np.float64) for corner in range(3))
     one, other = second - first, third - first
     area = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
-    thin = np.abs(area) <= _THIN * np.sqrt(np.maximum(np.square(one).sum(1), np.square(other).sum(1)))
+    area = np.where(np.abs(area) < 1e-6, 1.0, area)[:, None]  # not drawn
     rises, across = values[:, 1] - values[:, 0], values[:, 2] - values[:, 0]
-    area = np.where(thin, 1.0, area)[:, None]
     slopes = np.stack(
         [(rises * other[:, 1:] - across * one[:, 1:]) / area, (across * one[:, :1] - rises * other[:, :1]) / area], 1
     )
-    # Drawn a pixel beyond its edges, a sliver would bring in what lies far away: it may vary along its length only.
-    edges = np.stack([one[thin], other[thin]], 2)
-    squares = edges @ edges.transpose(0, 2, 1) + _THIN * np.eye(2)
-    slopes[thin] = np.linalg.solve(squares, edges @ np.stack([rises[thin], across[thin]], 1))
     constant = values[:, 0] - (slopes * first[:, :, None]).sum(1)
     return np.concatenate([slopes, constant[:, None]], 1).astype(np.float32)
 
@@ -240,7 +235,7 @@ def warp_face(
     source, goal = _with_eyeballs(source, goal)
     source, goal = _with_apron(source), _with_apron(goal)
     trusted = np.concatenate(
-        [trusted, *(np.full(36, trusted[list(ring)].mean()) for ring in EYES), np.zeros(len(OVAL))]
+        [trusted, *(np.full(4 * COLUMNS, trusted[list(ring)].mean()) for ring in EYES), np.zeros(len(OVAL))]
     )
     values = np.concatenate([source[_ALL, :2], trusted[_ALL, None]], 2, dtype=np.float32)
     numbers = _drawn(goal, size, _ALL)
@@ -275,11 +270,12 @@ def extent(points: Floats) -> float:
 
 
 def _with_eyeballs(source: Floats, goal: Floats) -> tuple[Floats, Floats]:
-    """`(478 + 72, 3)` each: with the places of both eyeballs along the lids."""
+    """`(478 + 8 * COLUMNS, 3)` each: with the places of both eyeballs along the lids."""
     known, wanted = [source], [goal]
     for lids, iris in zip(LIDS, IRISES, strict=True):
         found = eyeball_places(*(Eye.of(points, lids, iris) for points in (source, goal)))
-        depth = goal[[*lids[0], *lids[0], *lids[1], *lids[1]], 2]
+        # Drawn after the lids, which reach a pixel into the eye and would bring in the iris at its old place.
+        depth = np.full(4 * COLUMNS, goal[[*lids[0], *lids[1]], 2].min())
         for places, points in zip(found, (known, wanted), strict=True):
             points.append(np.column_stack([places, depth]).astype(np.float32))
     return np.concatenate(known), np.concatenate(wanted)
@@ -304,14 +300,14 @@ def _between(rim: Sequence[int], inside: Sequence[int]) -> list[tuple[int, int, 
 def _drawn_triangles() -> tuple[Ints, NDArray[np.uint8]]:
     """Those of `TRIANGLES`, with eyes that are made of eyeballs and bands beside the lids, and the apron."""
     found, parts = TRIANGLES[TRIANGLE_PARTS < 2].tolist(), TRIANGLE_PARTS[TRIANGLE_PARTS < 2].tolist()
-    count, start = len(LIDS[0][0]), _POINTS
+    start = _POINTS
     for part in (2, 3):
-        upper, above, lower, below = (range(start + count * row, start + count * (row + 1)) for row in range(4))
+        upper, above, lower, below = (range(start + COLUMNS * row, start + COLUMNS * (row + 1)) for row in range(4))
         rows = [upper, above, below, lower] if part == 3 else [lower, below, above, upper]
         eye = [corners for pair in pairwise(rows) for corners in _between(*pair)]
         found += eye
         parts += [part] * len(eye)
-        start += 4 * count
+        start += 4 * COLUMNS
     ring = [*range(start, start + len(OVAL)), start]
     apron = _between(ring, (*OVAL, OVAL[0]))
     return np.array(found + apron, np.int32), np.array(parts + [NOTHING] * len(apron), np.uint8)

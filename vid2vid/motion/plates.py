@@ -37,6 +37,20 @@ def empty_scene(frames: Sequence[Picture], masks: Sequence[NDArray[np.uint8]]) -
     """
     if len(frames) < _SEEN or not stands_still(frames):
         return None
+    plate, seen = usual_scene(frames, masks)
+    return _filled(plate, (seen < _SEEN).astype(np.uint8))
+
+
+def usual_scene(frames: Sequence[Picture], masks: Sequence[NDArray[np.uint8]]) -> tuple[Picture, NDArray[np.intp]]:
+    """Median of what frames of a camera that stands still show beside the people.
+
+    Args:
+        frames: `(H, W, 3)` uint8 sRGB each.
+        masks: of everybody in each, `(h, w)` uint8 of any size, 0 where nobody is.
+
+    Returns:
+        `(H, W, 3)` uint8 sRGB, white where no frame shows the place; `(H, W)`: how many frames do.
+    """
     height, width = frames[0].shape[:2]
     grown = max(1, round(_GROWN * max(height, width)))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grown + 1, 2 * grown + 1))
@@ -45,8 +59,7 @@ def empty_scene(frames: Sequence[Picture], masks: Sequence[NDArray[np.uint8]]) -
     for top in range(0, height, _STRIP):
         rows = slice(top, top + _STRIP)
         plate[rows] = _median(np.stack([frame[rows] for frame in frames]), hidden[:, rows])
-    unseen = ((~hidden).sum(0) < _SEEN).astype(np.uint8)
-    return _filled(plate, unseen)
+    return plate, (~hidden).sum(0)
 
 
 def stands_still(frames: Sequence[Picture]) -> bool:
