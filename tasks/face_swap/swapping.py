@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 _COLOUR: Final = 4.0
-"""Deviation, in pixels of a cell, of the blur of a generator's change of colour: finer ones turn eyes and teeth green."""
+"""Deviation, in pixels of a cell, of the blur of a change of colour: finer ones turn eyes and teeth green."""
 _ROOM: Final = 0.35
 """Picture worked on around a face, in distances between the eyes' outer corners."""
 

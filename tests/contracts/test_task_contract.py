@@ -6,7 +6,10 @@ import dataclasses
 import functools
 import inspect
 from fractions import Fraction
+from importlib.resources import files
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,6 +18,7 @@ from vid2vid.composite import to_tensor
 from vid2vid.data.stick_drawings import Style, draw_frame, paper
 from vid2vid.errors import ReferenceRequired
 from vid2vid.io import open_source, read_image
+from vid2vid.motion.actor import load_actor, resized
 from vid2vid.registry import get_task, list_tasks
 from vid2vid.samples import FOLDER as SAMPLES
 from vid2vid.task import Task
@@ -32,6 +36,8 @@ def clip(name: str = "") -> np.ndarray:
         return drawn()
     if name == "face_swap":
         return face()
+    if name == "actor_swap":
+        return person()
     frames = np.zeros((LENGTH, HEIGHT, WIDTH, 3), np.uint8)
     frames[..., 0] = np.linspace(40, 200, WIDTH, dtype=np.uint8)
     frames[..., 1] = np.linspace(200, 60, HEIGHT, dtype=np.uint8)[:, None]
@@ -54,6 +60,21 @@ def face() -> np.ndarray:
     """A portrait that moves to the right."""
     portrait = read_image(SAMPLES / "face.jpg")[60:260, 60:300]
     return np.stack([np.roll(portrait, 2 * t, 1) for t in range(LENGTH)])
+
+
+def person() -> np.ndarray:
+    """Somebody cut out of a clip, who moves to the right over soft blotches."""
+    folder = Path(str(files("vid2vid_tasks.sketch_to_scene"))) / "actors"
+    view = resized(load_actor(folder / "woman").views[2], 0.35)
+    height, width = view.mask.shape
+    noise = np.random.default_rng(0).uniform(60, 190, (24, 24, 3)).astype(np.float32)
+    scene, frames = cv2.resize(noise, (192, 192), interpolation=cv2.INTER_CUBIC), []
+    for t in range(LENGTH):
+        frame, cover = scene.copy(), view.mask[..., None] / 255.0
+        place = frame[10 : 10 + height, 40 + 2 * t : 40 + 2 * t + width]
+        place[:] = place * (1.0 - cover) + view.picture * cover
+        frames.append(frame.clip(0, 255).round().astype(np.uint8))
+    return np.stack(frames)
 
 
 def standing(x: float, stride: float) -> np.ndarray:
