@@ -24,6 +24,7 @@ from vid2vid.registry import list_tasks
 from vid2vid.render import Call, Outcome, Plan, frame_total, make_plan, run
 from vid2vid.scoring import check_wish
 from vid2vid.translation import Translation
+from vid2vid.types import Reference
 
 if TYPE_CHECKING:
     from vid2vid.config import NumberFormat
@@ -271,12 +272,17 @@ def _provenance(plan: Plan, target: Path | None) -> dict[str, Any]:
         "weights_sha256": file_hash(plan.weights) if plan.weights is not None else None,
         "output_sha256": file_hash(target) if target is not None else None,
         "consent": plan.request.consent,
-        "references": [
-            {"name": one.name, "file": one.path.name if one.path else None, "sha256": reference_hash(one)}
-            for one in plan.request.shown
-        ],
+        "references": _references(plan),
         "signed": False,
     }
+
+
+def _references(plan: Plan) -> list[dict[str, str | None]]:
+    """What was shown in the call, else the pictures that the bundle brought, with their hashes."""
+    shown = plan.request.shown or [Reference((key.look,)) for key in plan.request.keys]
+    return [
+        {"name": one.name, "file": one.path.name if one.path else None, "sha256": reference_hash(one)} for one in shown
+    ]
 
 
 def _write_report(target: Path, report: dict[str, Any]) -> None:

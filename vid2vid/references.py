@@ -58,6 +58,7 @@ def reference_hash(reference: Reference) -> str:
         return file_hash(reference.path)
     found = hashlib.sha256()
     for picture in reference.pictures:
+        found.update(str(picture.shape).encode())
         found.update(np.ascontiguousarray(picture).data)
     return found.hexdigest()
 

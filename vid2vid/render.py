@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -140,13 +141,18 @@ def _request(call: Call, bundle: Bundle | None, options: Any, source: FrameSourc
         shown=shown,
         keys=bundle.keys if bundle else (),
         fitted=bundle is not None,
-        scores=bundle.metrics if bundle else {},
+        scores=_finite(bundle.metrics) if bundle else {},
         open_source=source.reopen if source.reopenable else None,
         prompt=call.prompt,
         consent=call.consent,
         seed=config.seed,
         strength=config.strength,
     )
+
+
+def _finite(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Those of a bundle's metrics that are numbers: a bundle may come from anybody."""
+    return {name: float(value) for name, value in metrics.items() if isinstance(value, int | float) and isfinite(value)}
 
 
 def working_size(width: int, height: int, config: RenderConfig) -> tuple[int, int]:

@@ -39,7 +39,7 @@ class Cell:
     """What the generator looks at for one face of one frame."""
 
     light: Floats
-    """`(CELL, CELL, 3)`: the frame's broad light and shade."""
+    """`(CELL, CELL, 3)`: broad light and shade of the moved key, which is lit as the frame."""
     landmarks: Floats
     """`(CELL, CELL, 3)`: lines of eyes, mouth, and outline with brows."""
     cover: Floats
@@ -84,17 +84,22 @@ def cut(picture: Picture, matrix: NDArray[np.float64]) -> Picture:
     scale = float(np.hypot(*matrix[:, 0]))
     if scale < 0.5:  # bilinear reading alone would skip pixels
         picture = np.asarray(cv2.resize(picture, None, fx=2 * scale, fy=2 * scale, interpolation=cv2.INTER_AREA))
-        matrix = np.column_stack([matrix[:, :2] / (2 * scale), matrix[:, 2]])
+        matrix = read_at(matrix, 2 * scale)
     return np.asarray(
         cv2.warpAffine(picture, matrix, (CELL, CELL), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8
     )
 
 
-def broad_light(cell: Picture, points: Floats) -> Floats:
-    """`(CELL, CELL, 3)` in [0, 1]: a cell without anything finer than its light and shade."""
+def read_at(matrix: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
+    """The same way into a cell from a picture `scale` times as large; the edges of pixels are what scales."""
+    return np.column_stack([matrix[:, :2] / scale, matrix[:, 2] + matrix[:, :2] @ np.full(2, 0.5 / scale - 0.5)])
+
+
+def broad_light(cell: Floats, points: Floats) -> Floats:
+    """A cell `(CELL, CELL, 3)` in [0, 1] without anything finer than its light and shade."""
     deviation = _BROAD * float(np.linalg.norm(points[33, :2] - points[263, :2]))
     small = cv2.resize(cell, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-    blurred = cv2.GaussianBlur(small.astype(np.float32) / 255.0, (0, 0), deviation / 4)
+    blurred = cv2.GaussianBlur(small, (0, 0), deviation / 4)
     return np.asarray(cv2.resize(blurred, (CELL, CELL), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
@@ -129,10 +134,11 @@ def make_cell(target: Picture, points: Floats, warped: WarpedFace, mask: Floats,
         mask: `(CELL, CELL)` in [0, 1]: where the face is to be made.
         match: of this face, for the light.
     """
-    light = broad_light(target, points)
     unit = float(np.linalg.norm(points[33, :2] - points[263, :2]))
     key = match(warped.picture, target, mask * warped.cover, unit).astype(np.float32) / 255.0
     cover = (mask * warped.cover)[..., None]
+    # Of the key in the frame's light, not of the frame's own face, whose shape would be seen in it.
+    light = broad_light(key * cover + target / np.float32(255) * (1.0 - cover), points)
     reference = np.concatenate([key * cover + light * (1.0 - cover), cover * warped.trust[..., None]], -1)
     return Cell(light, drawn_landmarks(points), mask, reference.astype(np.float32), target)
 

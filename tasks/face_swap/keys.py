@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+import cv2
 import numpy as np
 from scipy.ndimage import convolve1d
 
-from vid2vid.conditions.faces import FaceFinder
+from vid2vid.conditions.face_networks import around
+from vid2vid.conditions.faces import Face, FaceFinder
 from vid2vid.conditions.hands import HandFinder, hand_mask
 from vid2vid.errors import ReferenceMismatch
 from vid2vid.io import open_source
 from vid2vid.motion.face_blend import face_mask
 from vid2vid.motion.face_goal import neutral_shape
 from vid2vid.motion.face_light import sharpness
+from vid2vid.motion.face_mesh import PARTS, warp_face
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,9 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vid2vid.conditions.faces import Face
     from vid2vid.conditions.hands import Hand
-    from vid2vid.io import FrameSource
     from vid2vid.types import Picture, Reference
 
     Floats = NDArray[np.float32]
@@ -34,6 +35,8 @@ LOOKED_AT: Final = 240
 """Frames of one reference clip that are looked at, spread over it."""
 _LEAST_SIDE: Final = 24
 """Least distance between the outer corners of the eyes, in pixels: smaller faces are blurs."""
+_MOST_SIDE: Final = 400.0
+"""The same above which a key is kept smaller: a face as high as a frame of 1080 lines has less."""
 _ROOM: Final = 0.9
 """Picture kept around a face, in distances between the eyes' outer corners."""
 _APART: Final = 0.2
@@ -42,18 +45,31 @@ _JUMP: Final = 0.35
 """Radians of better fit that going over to another key costs."""
 _FADE: Final = 4
 """Frames to either side of a change over which one key fades into the other."""
+_THUMBNAIL: Final = 48
+"""Side, in pixels, of the pictures in which keys of one clip are compared."""
+_COMPARED: Final = 8
+"""Keys without which there is nothing to compare with."""
+_ODD: Final = 0.75
+"""How far from the others a key may be: calm faces among smiles were at .73, hands before the face at .87 and more, a
+hand below the chin at .62."""
 _HIDDEN: Final = 0.03
 """Share of a face under a hand above which it is no key."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Key:
-    """One view of the reference's face."""
+class View:
+    """A face as one picture shows it."""
 
     picture: Picture
     """`(h, w, 3)` uint8 sRGB, the face and some room around it."""
     points: Floats
     """`(478, 3)` in pixels of `picture`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Key(View):
+    """A view of the reference's face, with what tells how well it serves."""
+
     yaw: float
     pitch: float
     eyes: float
@@ -61,6 +77,8 @@ class Key:
     mouth: float
     """Opening of the mouth, likewise."""
     sharpness: float
+    odd: float = 0.0
+    """How far its skin is from what most keys of its clip show, in deviations of its own colours."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,19 +109,18 @@ def identities(shown: Sequence[Reference]) -> list[Identity]:
     return [identity_of([one for one in shown if one.name == name], name) for name in names]
 
 
-def identity_of(shown: Sequence[Reference], name: str | None = None, share: float = 1.0) -> Identity:
+def identity_of(shown: Sequence[Reference], name: str | None = None) -> Identity:
     """One person from pictures and clips.
 
     Args:
         shown: what shows the person.
         name: the number of the face that it is for.
-        share: of every clip, from its beginning, that is looked at.
 
     Raises:
         ReferenceMismatch: no face in them can be used.
     """
     finder = FaceFinder()
-    tried = [one for reference in shown for one in _tried(reference, finder, share)]
+    tried = [one for reference in shown for one in _tried(reference, finder)]
     keys = [one for one in tried if isinstance(one, Key)]
     if not keys:
         which = "The reference" if name is None else f"The reference for face {name}"
@@ -112,39 +129,64 @@ def identity_of(shown: Sequence[Reference], name: str | None = None, share: floa
             f"{which} cannot be used: {why}. Give a picture of one face from the front, with open eyes, at least "
             f"{3 * _LEAST_SIDE} pixels wide."
         )
-    return Identity(tuple(keys), neutral_shape(np.stack([key.points for key in keys])), name)
+    return identity_with(keys, name)
 
 
-def _tried(reference: Reference, finder: FaceFinder, share: float) -> Iterator[Key | str]:
+def identity_with(keys: list[Key], name: str | None = None) -> Identity:
+    """One person from keys, at least one."""
+    neutral = neutral_shape(np.stack([key.points for key in keys]))
+    return Identity(tuple(_compared(keys, neutral)), neutral, name)
+
+
+def _compared(keys: list[Key], neutral: Floats) -> list[Key]:
+    """With a note of how far each is from what most show, as with a hand before the face that was not found."""
+    if len(keys) < _COMPARED:
+        return keys
+    low, high = neutral[:, :2].min(0), neutral[:, :2].max(0)
+    flat = ((neutral - [*low, 0.0]) * (_THUMBNAIL - 1) / float((high - low).max())).astype(np.float32)
+    seen = [warp_face(key.picture, key.points, flat, (_THUMBNAIL, _THUMBNAIL)) for key in keys]
+    skin = np.all([warped.parts == PARTS.index("skin") for warped in seen], 0)
+    colours = np.stack([cv2.GaussianBlur(warped.picture, (0, 0), 1.0)[skin] for warped in seen]).astype(np.float32)
+    colours = (colours - colours.mean((1, 2), keepdims=True)) / (colours.std((1, 2), keepdims=True) + 1e-3)
+    apart = np.abs(colours - np.median(colours, 0)).mean(2)
+    odd = np.quantile(apart, 0.98, axis=1)  # of the pixels: a hand may cover only the chin
+    return [replace(key, odd=float(one)) for key, one in zip(keys, odd, strict=True)]
+
+
+def _tried(reference: Reference, finder: FaceFinder) -> Iterator[Key | str]:
     """A key of every picture, or why there is none."""
     if reference.is_clip and reference.path is not None:
-        yield from _clip_keys(reference.path, finder, share)
+        yield from _clip_keys(reference.path, finder)
         return
+    hands = HandFinder()
     for picture in reference.pictures:
         found = finder.find(picture)
-        yield _key(picture, found[0], HandFinder().find(picture)) if found else "no face"
+        yield _key(picture, found[0], hands.find(picture)) if found else "no face"
 
 
-def _clip_keys(path: Path, finder: FaceFinder, share: float) -> Iterator[Key | str]:
-    """Keys of frames spread over a clip, of the face that is largest when one first comes up."""
+def _clip_keys(path: Path, finder: FaceFinder) -> Iterator[Key | str]:
+    """Keys of frames spread over a clip, of the face that covers most of it."""
     hands = HandFinder()
     now: list[Picture] = []
+    tried: dict[int, list[Key | str]] = {}
+    areas: dict[int, float] = {}
+    with open_source(path) as source:
+        info = source.info
+        count = info.frame_count or round((info.duration_s or 0.0) * float(info.fps)) or LOOKED_AT
 
-    def pictures(source: FrameSource) -> Iterator[Picture]:
-        count = max(1, round(share * (source.info.frame_count or LOOKED_AT)))
-        step = max(1, round(count / LOOKED_AT))
-        for number, frame in enumerate(islice(source, min(count, LOOKED_AT * step))):
-            if number % step == 0:
+        def pictures() -> Iterator[Picture]:
+            for frame in islice(source, 0, count, -(-count // LOOKED_AT)):
                 now[:] = [frame.pixels]
                 yield frame.pixels
 
-    with open_source(path) as source:
-        whose: int | None = None
-        for faces in finder.follow(pictures(source)):
+        for number, faces in enumerate(finder.follow(pictures())):
+            if finder.cuts[-1:] == [number]:
+                hands.forget()
             before = hands.follow(now[0], [face.box for face in faces])
-            if whose is None and faces:
-                whose = max(faces, key=lambda face: face.iod).number
-            yield from (_key(now[0], face, before) for face in faces if face.number == whose)
+            for face in faces:
+                tried.setdefault(face.number, []).append(_key(now[0], face, before))
+                areas[face.number] = areas.get(face.number, 0.0) + face.iod**2
+    yield from tried.get(max(areas, key=lambda one: areas[one], default=-1), [])
 
 
 def _key(picture: Picture, face: Face, hands: Sequence[Hand]) -> Key | str:
@@ -156,13 +198,30 @@ def _key(picture: Picture, face: Face, hands: Sequence[Hand]) -> Key | str:
         covered = hand_mask(hands, picture)[int(max(0, top)) : int(bottom), int(max(0, left)) : int(right)]
         if covered.size and float(covered.mean()) > _HIDDEN:
             return "a hand before the face"
-    room = _ROOM * face.iod
+    return key_of(picture, face.points)
+
+
+def key_of(picture: Picture, points: Floats) -> Key:
+    """A face cut out of a picture, with its measures; one that is very large is made smaller.
+
+    Args:
+        picture: `(H, W, 3)` uint8 sRGB.
+        points: `(478, 3)` in its pixels.
+    """
+    face = Face(points, 1.0, 0, around(points))
+    left, top, right, bottom = face.box
+    room, factor = _ROOM * face.iod, min(1.0, _MOST_SIDE / face.iod)
     x0, y0 = int(max(0, left - room)), int(max(0, top - room))
     cut = np.ascontiguousarray(picture[y0 : int(bottom + room) + 1, x0 : int(right + room) + 1])
-    points = (face.points - np.array([x0, y0, 0])).astype(np.float32)
-    eyes, mouth = openings(points)
-    skin = face_mask(points, cut.shape[:2], (0.0, 0.0), face.iod)
-    return Key(cut, points, face.yaw, face.pitch, eyes, mouth, sharpness(cut, skin))
+    inside = points - np.array([x0, y0, 0])
+    if factor < 1.0:
+        cut = np.asarray(cv2.resize(cut, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
+        edge = np.array([0.5, 0.5, 0.0])
+        inside = (inside + edge) * factor - edge
+    inside = inside.astype(np.float32)
+    eyes, mouth = openings(inside)
+    skin = face_mask(inside, cut.shape[:2], (0.0, 0.0), face.iod * factor)
+    return Key(cut, inside, face.yaw, face.pitch, eyes, mouth, sharpness(cut, skin))
 
 
 def choose(identity: Identity, turns: Floats, count: int) -> Identity:
@@ -181,7 +240,9 @@ def choose(identity: Identity, turns: Floats, count: int) -> Identity:
     eyes, mouth, sharp = (np.array([getattr(key, name) for key in keys]) for name in ("eyes", "mouth", "sharpness"))
     closed = np.clip(0.8 - eyes / np.quantile(eyes, 0.9), 0.0, None)
     blurred = np.clip(1.0 - sharp / np.quantile(sharp, 0.8), 0.0, None)
-    faults = 1.5 * closed + 2.0 * mouth + 0.8 * blurred
+    odd = np.array([key.odd for key in keys])
+    strange = 0.5 * odd + 3.0 * np.clip(odd - _ODD, 0.0, None)
+    faults = 1.5 * closed + 2.0 * mouth + 0.8 * blurred + strange
     chosen = [int(np.argmin(np.abs(own - np.median(turns, 0)).sum(1) + faults))]
     while len(chosen) < min(count, len(keys)):
         reached = np.abs(turns[:, None] - own[chosen]).sum(-1).min(1)

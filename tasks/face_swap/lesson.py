@@ -6,7 +6,7 @@ one's landmarks and then warped, blurred and re-lit; this frame's landmarks; and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -17,14 +17,14 @@ import torch
 from torch.utils.data import IterableDataset
 
 from vid2vid.backbones import make_generator
-from vid2vid.backbones.compact import CompactBackbone
+from vid2vid.backbones.compact import CompactBackbone, CompactState
 from vid2vid.backbones.generator import CLOSINGS
 from vid2vid.composite import to_pictures
-from vid2vid.conditions.face_tracks import read_faces
+from vid2vid.conditions.face_tracks import FaceTracks, read_faces
 from vid2vid.conditions.motion import MotionTracker
 from vid2vid.data.distortion import distort_reference
 from vid2vid.data.workers import forked
-from vid2vid.errors import InvalidExamples
+from vid2vid.errors import InvalidExamples, InvalidOption
 from vid2vid.fitting import FitConfig, Score, Window
 from vid2vid.io import open_source
 from vid2vid.judging import Comparison
@@ -33,11 +33,11 @@ from vid2vid.motion.face_blend import face_mask
 from vid2vid.motion.face_light import LightMatcher
 from vid2vid.motion.face_mesh import warp_face
 from vid2vid.motion.keyframes import KeyFrame
-from vid2vid.types import Chunk, Conditions, Reference
+from vid2vid.types import Chunk, Conditions
 
 from .canvas import CELL, CHANNELS, Cell, cut, into_cell, make_cell, moved, stacked
-from .keys import Identity, Key, choose, identity_of
-from .parts import steady_path
+from .keys import Identity, Key, View, choose, identity_with, key_of
+from .parts import steady_path, stretches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from vid2vid.config import TrainConfig
     from vid2vid.data.examples import Examples
     from vid2vid.task import Task
-    from vid2vid.types import Picture
 
     Floats = NDArray[np.float32]
 
@@ -64,10 +63,14 @@ HELD_OUT: Final = 0.15
 """Share at the end of every clip that is measured on and never learned from."""
 APART: Final = 12
 """Frames between a frame and the view that it is rebuilt from: nearer ones would show the answer."""
+CANDIDATES: Final = 60
+"""Frames of each clip among which those pictures are chosen."""
 KEPT: Final = 6
 """Pictures of the person that the bundle keeps."""
 DEFAULT_MINUTES: Final = 10.0
 _LEAST: Final = 8
+_FAR: Final = 1_000_000
+"""Frames between two clips, where time is compared."""
 _JUDGED: Final = 4
 LOSSES: Final = {"l1": 2.0, "gradient": 1.0, "perceptual": 4.0, "temporal": 0.5}
 
@@ -82,6 +85,8 @@ class Shot:
     """`(T, 478, 3)` in the cells."""
     start: int
     """Number of its first frame among all that were read, from which distances in time are taken."""
+    keys: Mapping[int, Key]
+    """By frame: views at full size, of a few frames."""
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -93,37 +98,47 @@ class Shot:
 
 
 def read_shots(paths: Sequence[Path]) -> list[Shot]:
-    """The largest face of every clip, in cells; passages without it divide a clip into shots."""
-    shots: list[Shot] = []
-    for path in paths:
-        with open_source(path) as source:
-            count, fps = source.info.frame_count or MOST_FRAMES, float(source.info.fps)
-        share = MOST_FRAMES // max(1, len(paths))
+    """The face that covers most of every clip, in cells; cuts and passages without it divide a clip into shots."""
+    share = MOST_FRAMES // max(1, len(paths))
+    return [shot for number, path in enumerate(paths) for shot in _shots(path, share, number * _FAR)]
+
+
+def _shots(path: Path, share: int, start: int) -> list[Shot]:
+    """Read twice, so that no more than one frame is held: landmarks first, then cells."""
+    with open_source(path) as source:
+        count, fps = source.info.frame_count or share, float(source.info.fps)
         begin = max(0, (count - share) // 2)
-        with open_source(path) as source:
-            frames = [frame.pixels for frame in islice(source, begin, begin + share)]
-        shots += _shots(frames, fps, sum(len(shot) for shot in shots) + 10 * APART * len(shots))
-    return shots
-
-
-def _shots(frames: Sequence[Picture], fps: float, start: int) -> list[Shot]:
-    tracks = read_faces(frames)
+        tracks = read_faces(frame.pixels for frame in islice(source, begin, begin + share))
     if not tracks.numbers:
         return []
-    number = max(tracks.numbers, key=lambda one: len(tracks.seen(one)))
+    number = max(tracks.numbers, key=lambda one: _area(tracks, one))
     points, present = steady_path(tracks, number, fps)
-    broken = ~present | np.isin(np.arange(len(points)), tracks.cuts)
-    runs = np.split(np.arange(len(points)), np.flatnonzero(broken))
+    cells = np.zeros((len(points), CELL, CELL, 3), np.uint8)
+    keys: dict[int, Key] = {}
+    step = -(-len(points) // CANDIDATES)
+    with open_source(path) as source:
+        for place, frame in enumerate(islice(source, begin, begin + len(points))):
+            if present[place]:
+                if place % step == 0:
+                    keys[place] = key_of(frame.pixels, points[place])
+                way = into_cell(points[place])
+                cells[place], points[place] = cut(frame.pixels, way), moved(points[place], way)
     return [
-        _shot(frames, points, places, start) for run in runs if len(places := run[present[run]]) >= LENGTH * EPISODE
+        Shot(
+            cells[run],
+            points[run],
+            start + run.start,
+            {n - run.start: keys[n] for n in range(run.start, run.stop) if n in keys},
+        )
+        for run in stretches(present, tracks.cuts)
+        if run.stop - run.start >= LENGTH * EPISODE
     ]
 
 
-def _shot(frames: Sequence[Picture], points: Floats, places: NDArray[np.int64], start: int) -> Shot:
-    ways = [into_cell(points[place]) for place in places]
-    cells = np.stack([cut(frames[place], way) for place, way in zip(places.tolist(), ways, strict=True)])
-    inside = np.stack([moved(points[place], way) for place, way in zip(places.tolist(), ways, strict=True)])
-    return Shot(cells, inside, start + int(places[0]))
+def _area(tracks: FaceTracks, number: int) -> float:
+    """What a face covers in all frames together, in squared distances between the eyes' outer corners."""
+    found = (tracks.points(number, frame) for frame in tracks.seen(number))
+    return sum(float(np.square(points[33] - points[263]).sum()) for points in found if points is not None)
 
 
 class FaceWindows(IterableDataset[Window]):
@@ -135,7 +150,15 @@ class FaceWindows(IterableDataset[Window]):
         self._from = (0, 0, 1)
 
     def start(self, step: int, rank: int = 0, world: int = 1) -> Iterator[Window]:
-        """Windows from a step onwards, made by another process; each process takes every `world`-th slot."""
+        """Windows from a step onwards, made by another process; each process takes every `world`-th slot.
+
+        Raises:
+            InvalidOption: more processes than slots.
+        """
+        if world > self.slots:
+            raise InvalidOption(
+                f"{world} processes share {self.slots} slots. Give batch={world} or more, or start fewer."
+            )
         self._from = (step, rank, world)
         return forked(self)
 
@@ -166,23 +189,19 @@ class FaceWindows(IterableDataset[Window]):
             yield Window(*(getattr(whole, name)[:, part, :, *box] for name in Window.__slots__))
 
 
-def view_for(shots: Sequence[Shot], keys: Sequence[Key], shot: Shot, frame: int, rng: np.random.Generator) -> Key:
+def view_for(shots: Sequence[Shot], keys: Sequence[Key], shot: Shot, frame: int, rng: np.random.Generator) -> View:
     """A view of the person from another moment: one of the keys that a render would use, or any other frame."""
-    if keys and rng.random() < 0.5:
+    if rng.random() < 0.5:
         return keys[int(rng.integers(len(keys)))]
-    far = [
-        (other, place)
-        for other in shots
-        for place in range(other.taught)
-        if abs(other.start + place - shot.start - frame) >= APART
-    ]
+    first, last = shot.start + frame - APART, shot.start + frame + LENGTH * EPISODE + APART
+    far = [(other, place) for other in shots for place in range(other.taught) if not first < other.start + place < last]
     if not far:
         return keys[int(rng.integers(len(keys)))]
     other, place = far[int(rng.integers(len(far)))]
-    return Key(other.cells[place], other.points[place], 0.0, 0.0, 0.0, 0.0, 0.0)
+    return View(other.cells[place], other.points[place])
 
 
-def rehearsed(shot: Shot, frames: range, view: Key, rng: np.random.Generator | None) -> Iterator[Cell]:
+def rehearsed(shot: Shot, frames: range, view: View, rng: np.random.Generator | None) -> Iterator[Cell]:
     """Frames of a shot with a view of the person moved onto them; distorted and re-lit where there is chance.
 
     Args:
@@ -247,19 +266,10 @@ class FaceJudge:
             maps, reference = stacked([[cell] for cell in row])
             motion = MotionTracker()([cell.target for cell in row], frozenset())
             conditions = Conditions(maps=maps, reference=reference, motion=motion)
-            state = backbone.start(_SEEDED)
-            made, _ = backbone.step(Chunk(maps["light"], 0), conditions, state)
+            made, _ = backbone.step(Chunk(maps["light"], 0), conditions, CompactState())
             moved_ = to_pictures(reference[-1:, :3])[0]
             found.append((moved_, to_pictures(made[-1:])[0], row[-1].target))
         return self._compare(found, net.stem_maps.weight.device)
-
-
-@dataclass(frozen=True, slots=True)
-class _Seeded:
-    seed: int = 0
-
-
-_SEEDED: Any = _Seeded()
 
 
 def face_lesson(task: Task[Any], examples: Examples, config: TrainConfig) -> Lesson:
@@ -274,7 +284,7 @@ def face_lesson(task: Task[Any], examples: Examples, config: TrainConfig) -> Les
             f"In {len(examples.clips)} examples no face was found in {_LEAST} frames or more in turn. Give clips of a "
             "few seconds that show the person's face from the front."
         )
-    person = _person(examples.clips)
+    person = _person(shots)
     turns = np.array([[key.yaw, key.pitch] for key in person.keys], np.float32)
     kept = choose(person, turns, KEPT).keys
     torch.manual_seed(config.seed)
@@ -299,8 +309,6 @@ def face_lesson(task: Task[Any], examples: Examples, config: TrainConfig) -> Les
     )
 
 
-def _person(paths: Sequence[Path]) -> Identity:
-    from vid2vid.references import read_references
-
-    shown: tuple[Reference, ...] = read_references(list(paths))
-    return identity_of(shown, share=1.0 - HELD_OUT)
+def _person(shots: Sequence[Shot]) -> Identity:
+    """Keys from frames that are learned from, spread over all shots."""
+    return identity_with([key for shot in shots for frame, key in shot.keys.items() if frame < shot.taught])

@@ -26,7 +26,7 @@ class Options:
     keys: int = field(default=4, metadata={"help": "most pictures of the references that are used for one face"})
 
     def __post_init__(self) -> None:
-        if isinstance(self.faces, str) and self.faces not in CHOICES:
+        if not self.faces or (isinstance(self.faces, str) and self.faces not in CHOICES):
             raise InvalidOption(
                 f"faces={self.faces!r}: 'largest', 'all', or numbers such as 0,2 are needed; "
                 "`vid2vid faces VIDEO` shows which number is whose."

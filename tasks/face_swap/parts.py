@@ -53,6 +53,8 @@ class Part:
     """Its first frame; arrays begin there."""
     points: Floats
     """`(T, 478, 3)` in pixels of the source, smoothed."""
+    present: NDArray[np.bool_]
+    """`(T,)`: whether it is there at all."""
     neutral: Floats
     """`(478, 3)`: the shape of the clip's face at rest."""
     weight: Floats
@@ -60,7 +62,7 @@ class Part:
     shares: Floats
     """`(T, K)`: how much of each key shows."""
     fresh: NDArray[np.bool_]
-    """`(T,)`: whether the face begins here anew, after a cut or an absence."""
+    """`(T,)`: whether it is swapped here for the first time after a cut or an absence."""
 
     def at(self, frame: int) -> int | None:
         """Place in the arrays; None where the face is not swapped."""
@@ -107,7 +109,9 @@ def watch(source: Iterable[Frame], *, hands: bool) -> Watched:
         for face in faces:
             points.setdefault(face.number, {})[count] = face.points
             areas[face.number] = areas.get(face.number, 0.0) + face.iod**2
-        found = palms.follow(now[0], [face.box for face in faces]) if palms else []
+        if palms is not None and finder.cuts and finder.cuts[-1] == count:
+            palms.forget()
+        found = palms.follow(now[0], [face.box for face in faces]) if palms is not None else []
         if found:
             held[count] = tuple(found)
         count += 1
@@ -128,14 +132,17 @@ def cast(seen: Watched, people: Sequence[Identity], options: Options, fps: float
 def _wanted(seen: Watched, people: Sequence[Identity], options: Options) -> Mapping[int, Identity]:
     there = seen.tracks.numbers
     listed = ", ".join(map(str, there)) or "none"
-    named = {identity.name: identity for identity in people if identity.name is not None}
     general = next((identity for identity in people if identity.name is None), None)
-    for name in named:
-        if not name.isdecimal() or int(name) not in there:
-            raise ReferenceMismatch(
-                f"reference= has an entry for face '{name}', but the clip's faces are numbered {listed}. "
-                "`vid2vid faces VIDEO` shows them."
-            )
+    named: dict[int, Identity] = {}
+    for identity in people:
+        name = identity.name
+        if name is not None:
+            if not name.isdecimal() or int(name) not in there:
+                raise ReferenceMismatch(
+                    f"reference= has an entry for face '{name}', but the clip's faces are numbered {listed}. "
+                    "`vid2vid faces VIDEO` shows them."
+                )
+            named[int(name)] = identity
     if isinstance(options.faces, tuple):
         missing = [number for number in options.faces if number not in there]
         if missing:
@@ -148,15 +155,15 @@ def _wanted(seen: Watched, people: Sequence[Identity], options: Options) -> Mapp
         chosen = there
     else:
         chosen = there[:0] if seen.largest is None else [seen.largest]
-    if named and general is None:
-        chosen = [int(name) for name in named]
+    if named and general is None and options.faces == "largest":
+        chosen = sorted(named)
     cast_: dict[int, Identity] = {}
     for number in chosen:
-        identity = named.get(str(number), general)
-        if identity is None:
+        whose = named.get(number, general)
+        if whose is None:
             raise ReferenceMismatch(f"reference= has nobody for face {number}: add one or leave it out of faces=.")
-        cast_[number] = identity
-    return cast_ | {int(name): identity for name, identity in named.items()}
+        cast_[number] = whose
+    return cast_ | named
 
 
 def _part(seen: Watched, number: int, identity: Identity, options: Options, fps: float) -> Part:
@@ -164,16 +171,29 @@ def _part(seen: Watched, number: int, identity: Identity, options: Options, fps:
     first = tracks.first(number)
     frames = range(first, tracks.last(number) + 1)
     whole, there = steady_path(tracks, number, fps)
-    points, present = whole[frames.start : frames.stop], there[frames.start : frames.stop]
+    points, present = whole[frames.start : frames.stop].copy(), there[frames.start : frames.stop]
     turns = np.array([_turn(one) for one in points], np.float32)
     identity = choose(identity, turns[present], options.keys)
-    coming = np.array([tracks.coming(number, frame) for frame in frames], np.float32)
-    weight = coming * _trusted(identity, turns, points) * present
-    fresh = np.concatenate([[True], ~present[:-1]]) | np.array([frame in tracks.cuts for frame in frames])
-    return Part(
-        number, identity, first, points, neutral_shape(points[present]), weight.astype(np.float32),
-        shares(identity, turns), fresh,
-    )  # fmt: skip
+    weight = np.array([tracks.coming(number, frame) for frame in frames], np.float32) * present
+    shown = np.zeros((len(points), len(identity.keys)), np.float32)
+    fresh = np.zeros(len(points), np.bool_)
+    for run in stretches(present, [cut - first for cut in tracks.cuts]):
+        weight[run] *= _trusted(identity, turns[run], points[run])
+        shown[run] = shares(identity, turns[run])
+        swapped = np.flatnonzero(weight[run])
+        fresh[run.start + swapped[:1]] = True
+    return Part(number, identity, first, points, present, neutral_shape(points[present]), weight, shown, fresh)
+
+
+def stretches(present: NDArray[np.bool_], cuts: Sequence[int]) -> Iterator[slice]:
+    """Stretches in which a face is there without a break or a cut."""
+    starts = present & np.concatenate([[True], ~present[:-1]])
+    starts[[cut for cut in cuts if 0 <= cut < len(present)]] = True
+    bounds = [*np.flatnonzero(starts).tolist(), len(present)]
+    for start, end in pairwise(bounds):
+        length = int(np.argmin(present[start:end])) if not present[start:end].all() else end - start
+        if length:
+            yield slice(start, start + length)
 
 
 def steady_path(tracks: FaceTracks, number: int, fps: float) -> tuple[Floats, NDArray[np.bool_]]:

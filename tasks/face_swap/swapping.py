@@ -13,7 +13,7 @@ from vid2vid.motion.face_blend import face_mask, hair_mask, mouth_kept, multiban
 from vid2vid.motion.face_light import LightMatcher
 from vid2vid.motion.face_mesh import WarpedFace, warp_face
 
-from .canvas import CELL, Cell, cut, into_cell, make_cell, moved
+from .canvas import CELL, Cell, cut, into_cell, make_cell, moved, read_at
 from .parts import goal
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Swapper:
         if self.part.fresh[place]:
             self._cells.reset()
         wanted, matrix = self._placed(place)
-        target = cut(picture, _read_at(matrix, scale))
+        target = cut(picture, read_at(matrix, scale))
         warped = move_keys(self.part, place, wanted, (CELL, CELL))
         mask = face_mask(moved(self.part.points[place], matrix), (CELL, CELL), (0.0, 0.0), _unit(wanted))
         return make_cell(target, wanted, warped, mask, self._cells)
@@ -153,6 +153,8 @@ class Swapper:
             return picture
         made, mask = self._made(picture[box.window], place, box, wanted, hands, change)
         result = picture.copy()
+        if not mask.any():
+            return picture
         weight = float(self.part.weight[place])
         result[box.window] = multiband(made, picture[box.window], mask, amount=weight)
         return result
@@ -191,11 +193,6 @@ class Swapper:
             light[..., None] + colour, back, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT
         )
         return np.asarray(np.clip(made + added, 0, 255).round(), np.uint8)
-
-
-def _read_at(matrix: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
-    """The same way into a cell from the frame at another size; the middles of pixels are what scales."""
-    return np.column_stack([matrix[:, :2] / scale, matrix[:, 2] + matrix[:, :2] @ np.full(2, 0.5 / scale - 0.5)])
 
 
 def _unit(points: Floats) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vid2vid.config import BackboneConfig
-from vid2vid.errors import UsageError
+from vid2vid.errors import ReferenceRequired, UsageError
 from vid2vid.task import Task
 
 from .options import Options as FaceOptions
@@ -32,6 +32,7 @@ _NO_GAIN = (
     "The bundle's generator was measured to be no better than the pictures it works over, so it is left out. Train it "
     "on more footage, or for longer."
 )
+_ANOTHER = "A reference was given beside the bundle, whose generator knows only its own person and is left out."
 _NOTHING = 32
 """Side of the empty canvas of a render without a trained generator."""
 
@@ -47,8 +48,8 @@ class Setup:
     scale: float
     """Pixels of the working size for each of the source."""
     motion: MotionTracker
-    taught: bool
-    """Whether a bundle was given, even one whose generator is not used."""
+    left_out: str | None
+    """Why the generator of the bundle given is not used; None where it is, or where none was given."""
     swapped: dict[int, int] = field(default_factory=dict)
     """Frames in which each face was swapped."""
 
@@ -85,13 +86,17 @@ class FaceSwap(Task[Setup]):
         options: FaceOptions = request.options
         if request.open_source is None:
             raise UsageError(_READ_ONCE)
+        if not request.shown and not request.keys:
+            raise ReferenceRequired("reference= holds no picture: give a photo or clip of the person.")
         people = identities(request.shown or _brought(request))
         with request.open_source() as source:
             seen = watch(source, hands=options.hands)
         parts = cast(seen, people, options, float(request.info.fps))
         swappers = tuple(Swapper(part, options) for part in parts)
         scale = request.width / request.info.width
-        return Setup(seen, swappers, request.fitted and not _useless(request), scale, MotionTracker(), request.fitted)
+        left_out = _left_out(request)
+        fitted = request.fitted and left_out is None
+        return Setup(seen, swappers, fitted, scale, MotionTracker(), left_out)
 
     def generator(self, request: Request, setup: Setup, device: torch.device) -> FittedGenerator | None:
         """None for a trained bundle; else a generator that adds nothing."""
@@ -154,8 +159,8 @@ class FaceSwap(Task[Setup]):
         from .telling import told
 
         found = told(setup.seen, [swapper.part for swapper in setup.swappers], setup.swapped)
-        if setup.taught and not setup.fitted:
-            found["notes"].append(_NO_GAIN)
+        if setup.left_out:
+            found["notes"].append(setup.left_out)
         return found | {"generator": "trained" if setup.fitted else "none"}
 
     def lesson(self, examples: Examples, config: TrainConfig) -> Lesson:
@@ -167,6 +172,14 @@ class FaceSwap(Task[Setup]):
         from .lesson import face_lesson
 
         return face_lesson(self, examples, config)
+
+
+def _left_out(request: Request) -> str | None:
+    if not request.fitted:
+        return None
+    if request.shown:
+        return _ANOTHER
+    return _NO_GAIN if _useless(request) else None
 
 
 def _useless(request: Request) -> bool:

@@ -23,7 +23,7 @@ def told(seen: Watched, parts: Sequence[Part], swapped: Mapping[int, int]) -> di
     elif not parts:
         notes.append("No face was chosen: the clip is passed through as it is.")
     for part in parts:
-        passed = _runs(np.flatnonzero(part.weight == 0.0) + part.first)
+        passed = _runs(np.flatnonzero(part.present & (part.weight == 0.0)) + part.first)
         if passed:
             shown = ", ".join(passed[:8]) + (" ..." if len(passed) > 8 else "")
             notes.append(f"Face {part.number} is left as it is, turned away, hidden or too small, in frames {shown}.")

@@ -9,7 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from vid2vid_tasks.face_swap.keys import Identity, Key, choose, identity_of, openings, shares
+from vid2vid_tasks.face_swap.lesson import FaceWindows, read_shots
+from vid2vid_tasks.face_swap.parts import stretches
 from vid2vid_tasks.face_swap.telling import _runs
 
 import vid2vid
@@ -139,6 +142,43 @@ def test_frames_that_pass_by_once_are_refused() -> None:
         swap(iter(two_faces()))
 
 
+def test_a_face_may_leave_the_picture() -> None:
+    picture = portrait()
+    clip = np.stack([np.full_like(picture, 120)] * 14)
+    for t in range(14):
+        away = 20 * t
+        clip[t, :, : picture.shape[1] - away] = picture[:, away:]
+    made = swap(clip, reference=woman())
+    frames = frames_of(made)
+    assert (frames[0] != clip[0]).any() and np.array_equal(frames[-1], clip[-1])
+
+
+def test_after_a_cut_a_face_is_there_at_once() -> None:
+    face = np.stack([portrait()] * 8)
+    nobody = np.full_like(face, 60)
+    nobody[:, 100:] = 200
+    clip = np.concatenate([face, nobody, face])
+    frames = frames_of(swap(clip, reference=woman()))
+    change = np.abs(frames.astype(int) - clip).mean((1, 2, 3))
+    assert change[8:16].max() == 0.0
+    assert change[16] > 0.8 * change[20] and change[7] > 0.8 * change[3]
+
+
+def test_stretches_end_at_absences_and_cuts() -> None:
+    there = np.array([0, 1, 1, 0, 0, 1, 1, 1, 1, 0], bool)
+    found = [(run.start, run.stop) for run in stretches(there, [0, 4, 7])]
+    assert found == [(1, 3), (5, 7), (7, 9)]
+
+
+def test_working_small_and_by_half_changes_what_it_should() -> None:
+    source = two_faces()[:3]
+    small, half, whole = swap(source, size=150), swap(source, strength=0.5), swap(source)
+    assert np.abs(frames_of(small).astype(int) - frames_of(whole)).max() <= 1, "faces are put in at full size"
+    change = frames_of(whole).astype(int) - source
+    assert np.abs(2 * (frames_of(half).astype(int) - source) - change).max() <= 2
+    assert np.array_equal(frames_of(half)[:, :, :270], source[:, :, :270])
+
+
 def key(yaw: float, **more: float) -> Key:
     given = {"pitch": 0.0, "eyes": 0.1, "mouth": 0.0, "sharpness": 5.0, **more}
     return Key(np.zeros((4, 4, 3), np.uint8), np.zeros((478, 3), np.float32), yaw, **given)
@@ -188,3 +228,21 @@ def test_a_person_is_taught_and_the_bundle_renders_without_a_reference(tmp_path:
     better = metrics["st_lpips"] <= metrics["source_st_lpips"]
     assert report["generator"] == ("trained" if better else "none")
     assert any("no better" in note for note in report["notes"]) is not better
+    assert len(made.report["provenance"]["references"]) == len(trained.bundle.keys)
+    other = vid2vid.translate(
+        two_faces()[:3], tmp_path / "woman", reference=portrait(), consent="licensed", progress=False
+    )
+    assert other.report["task_report"]["generator"] == "none"
+    assert any("only its own person" in note for note in other.report["task_report"]["notes"])
+
+
+@pytest.mark.slow
+def test_windows_follow_from_seed_and_number_and_look_alike_when_cut() -> None:
+    shots = read_shots([SAMPLES / "smile.mp4"])
+    keys = [key for frame, key in shots[0].keys.items() if frame < shots[0].taught]
+    windows = FaceWindows(shots, keys, slots=2, crop=64, seed=3)
+    first = [window for window, _ in zip(iter(windows), range(5), strict=False)]
+    later = next(windows.start(4))
+    assert torch.equal(first[4].maps, later.maps) and torch.equal(first[4].reference, later.reference)
+    assert first[0].maps.shape == (2, 2, 7, 64, 64) and not torch.equal(first[0].maps, first[3].maps)
+    assert float((first[0].reference[:, :, :3] - first[0].target).abs().mean()) < 0.1

@@ -18,6 +18,14 @@ def forked(windows: IterableDataset[Any], workers: int = 1, ahead: int = 6) -> I
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        return iter(DataLoader(windows, batch_size=None, num_workers=workers, prefetch_factor=ahead))
+        return iter(
+            DataLoader(
+                windows,
+                batch_size=None,
+                num_workers=workers,
+                prefetch_factor=ahead,
+                multiprocessing_context="fork",
+            )
+        )
     finally:
         cv2.setNumThreads(threads)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import cv2
 import numpy as np
 
-from vid2vid.motion.face_light import light_of, to_lab
+from vid2vid.motion.face_light import FAINT, light_of, to_lab
 from vid2vid.motion.face_mesh import INNER_LIPS, OVAL
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def hair_mask(picture: Picture, points: Floats, origin: tuple[float, float], iod
 def _hair(picture: Picture, points: Floats, iod: float) -> Floats:
     inside = _inside(points, picture.shape[:2], (0.0, 0.0), iod)
     middle = np.clip(4.0 * (inside - _HAIR_REACH), 0.0, 1.0)
-    if not middle.any():
+    if float(middle.max(initial=0.0)) <= FAINT:
         return np.zeros(picture.shape[:2], np.float32)
     lab = to_lab(picture)
     skin = light_of(lab, middle).mean[0]

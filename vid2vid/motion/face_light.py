@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
+FAINT: Final = 0.05
+"""Value of a mask up to which nothing is measured."""
 LOW: Final = 0.5
 """Share of the place's broad light that is taken on; with more, a beard or the shape of the nose comes along."""
 _SEEN_AT: Final = 36.0
@@ -115,7 +117,8 @@ class LightMatcher:
         """The next frame; see `matched`."""
         factor = min(1.0, _SEEN_AT / iod)
         small, place, where = (_smaller(each, factor) for each in (picture, target, mask))
-        if float(where.sum()) < _LEAST_SKIN:
+        where = np.where(where > FAINT, where, np.float32(0.0))
+        if float(where.sum()) < _LEAST_SKIN or float(mask.max()) <= FAINT:
             return picture
         new = self._measured(to_lab(small), to_lab(place), where, iod * factor)
         light = new if self._last is None else _followed(self._last, new)
@@ -152,9 +155,9 @@ def light_of(lab: Floats, mask: Floats) -> Light:
 
     Args:
         lab: `(h, w, 3)` L, a, b.
-        mask: with something above 0.
+        mask: with something above `FAINT`.
     """
-    inside = mask > 0.05
+    inside = mask > FAINT
     values, weights = lab[inside], mask[inside]
     order = np.argsort(values[:, 0])
     share = np.cumsum(weights[order]) / weights.sum()
