@@ -242,7 +242,7 @@ def choose(identity: Identity, turns: Floats, count: int) -> Identity:
     blurred = np.clip(1.0 - sharp / np.quantile(sharp, 0.8), 0.0, None)
     odd = np.array([key.odd for key in keys])
     strange = 0.5 * odd + 3.0 * np.clip(odd - _ODD, 0.0, None)
-    faults = 1.5 * closed + 2.0 * mouth + 0.8 * blurred + strange
+    faults = 1.5 * closed + 5.0 * mouth + 0.8 * blurred + strange
     chosen = [int(np.argmin(np.abs(own - np.median(turns, 0)).sum(1) + faults))]
     while len(chosen) < min(count, len(keys)):
         reached = np.abs(turns[:, None] - own[chosen]).sum(-1).min(1)
