@@ -102,7 +102,7 @@ def request(task: Task[object], keyed: bool) -> Request:
         height,
         options=task.Options(),
         references=references,
-        shown=tuple(Reference((picture,)) for picture in references),
+        shown=tuple(Reference((picture,)) for picture in references) if "reference" in task.needs else (),
         open_source=opener,
         consent=consent,
     )
