@@ -59,7 +59,10 @@ def test_the_mix_is_as_good_as_either(key: LineKey) -> None:
     for t in (0, 5):
         alone = [carry([KeyFrame(KEY, key.source, key.look, f)], t, SOFT[t]) for f in (key.fields, key.chained)]
         mixed = carry_lines([key], t, SOFT[t])
-        assert error(mixed.look, t) < 1.2 * min(error(way.look, t) for way in alone)
+        best = min(
+            error(way.look, t) for way in alone
+        )  # in levels; where one is right to the bit, a fraction of one is lost
+        assert error(mixed.look, t) < 1.2 * best + 0.2
         assert mixed.validity.min() >= 0.0 and mixed.validity.max() <= 1.0
 
 
