@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 
-from vid2vid.composite import shrunk
 from vid2vid.errors import ReferenceMismatch
-from vid2vid.io import open_source
 from vid2vid.motion.actor import MAX_VIEWS
-from vid2vid.motion.casting import actor_from_clip, actor_from_pictures, join_actors
+from vid2vid.motion.casting import actor_from_reference, join_actors
 from vid2vid.motion.face_light import to_lab, to_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -27,9 +23,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-_LOOKED_AT: Final = 180
-"""Frames of a reference clip that are looked at, spread over it."""
-_SHORT_SIDE: Final = 720
 _MOST: Final = (12.0, 5.0, 5.0)
 """Change of mean L, a, b that is approached and never reached: clothes differ as well, and are not to be changed."""
 _SPREADS: Final = (0.85, 1.2)
@@ -64,7 +57,7 @@ def _player(shown: Sequence[Reference], name: str | None) -> Player:
     faults: list[ReferenceMismatch] = []
     for reference in shown:
         try:
-            made.append(_actor_from(reference))
+            made.append(actor_from_reference(reference))
         except ReferenceMismatch as error:
             faults.append(error)
     if not made:
@@ -77,22 +70,6 @@ def _few(actors: Sequence[Actor]) -> list[Actor]:
     """No more views than one actor may have; every actor keeps some."""
     each = max(1, MAX_VIEWS // len(actors))
     return [replace(actor, views=actor.views[:each]) for actor in actors[:MAX_VIEWS]]
-
-
-def _actor_from(reference: Reference) -> Actor:
-    name = reference.path.stem if reference.path else "given"
-    if reference.is_clip and reference.path is not None:
-        return actor_from_clip(_frames(reference.path), name=name)
-    if len(reference.pictures) > MAX_VIEWS:
-        return actor_from_clip(reference.pictures[:: -(-len(reference.pictures) // _LOOKED_AT)], name=name)
-    return actor_from_pictures(reference.pictures, name=name)
-
-
-def _frames(path: Path) -> list[Picture]:
-    with open_source(path) as source:
-        count = source.info.frame_count or _LOOKED_AT
-        spread = islice(source, 0, None, max(1, -(-count // _LOOKED_AT)))
-        return [shrunk(frame.pixels, _SHORT_SIDE).copy() for frame in islice(spread, _LOOKED_AT)]
 
 
 def lit(actor: Actor, colour: Floats, spread: float) -> Actor:

@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vid2vid.composite import shrunk
 from vid2vid.errors import InvalidOption, ReferenceMismatch
-from vid2vid.io import open_source, read_image
-from vid2vid.motion.actor import MAX_VIEWS, load_actor
-from vid2vid.motion.casting import actor_from_clip, actor_from_pictures, join_actors
+from vid2vid.io import read_image
+from vid2vid.motion.actor import load_actor
+from vid2vid.motion.casting import actor_from_reference, join_actors
 from vid2vid.options import suggestion
 
 from .staging import GROUND_SHARE
@@ -26,9 +24,6 @@ if TYPE_CHECKING:
 
     from .options import Options
 
-FRAMES_OF_A_CLIP: Final = 180
-"""Frames of a reference clip that are looked at, spread over it."""
-SHORT_SIDE: Final = 720
 SCENE_NAMES: Final = ("scene", "background", "plate")
 
 
@@ -95,7 +90,7 @@ def make_cast(shown: Sequence[Reference], figures: int, options: Options) -> Cas
             scene = _scene_from(reference)
             continue
         try:
-            actor = _actor_from(reference)
+            actor = actor_from_reference(reference)
         except ReferenceMismatch as error:
             if figure is not None or scene is not None:
                 raise
@@ -139,22 +134,6 @@ def _figure(reference: Reference, figures: int) -> int | None:
         f"reference {name!r}: this drawing has {figures} figures, called 0 to {figures - 1} from left to right where "
         f"they first appear; besides these there is 'scene'."
     )
-
-
-def _actor_from(reference: Reference) -> Actor:
-    name = reference.path.stem if reference.path else "given"
-    if reference.is_clip and reference.path is not None:
-        return actor_from_clip(_frames(reference.path), name=name)
-    if len(reference.pictures) > MAX_VIEWS:
-        return actor_from_clip(reference.pictures[:: -(-len(reference.pictures) // FRAMES_OF_A_CLIP)], name=name)
-    return actor_from_pictures(reference.pictures, name=name)
-
-
-def _frames(path: Path) -> list[Picture]:
-    with open_source(path) as source:
-        count = source.info.frame_count or FRAMES_OF_A_CLIP
-        spread = islice(source, 0, None, max(1, -(-count // FRAMES_OF_A_CLIP)))
-        return [shrunk(frame.pixels, SHORT_SIDE).copy() for frame in islice(spread, FRAMES_OF_A_CLIP)]
 
 
 def _scene_from(reference: Reference) -> Scene:

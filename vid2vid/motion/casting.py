@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 from scipy.ndimage import median_filter
 
+from vid2vid.composite import shrunk
 from vid2vid.conditions.people import PeopleFinder, Person
 from vid2vid.errors import InvalidOption, ReferenceMismatch
+from vid2vid.io import open_source
 from vid2vid.motion.actor import MAX_VIEWS, Actor, resized
 from vid2vid.motion.cutout import cut_out, in_one_light
 from vid2vid.motion.plates import empty_scene
@@ -22,16 +25,21 @@ from vid2vid.motion.skeleton import BODY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from vid2vid.types import Picture
+    from vid2vid.types import Picture, Reference
 
     Floats = NDArray[np.float32]
 
 _LOG = logging.getLogger(__name__)
 TALLEST: Final = 540
 """Views are made no taller than this, in pixels of standing height."""
+FRAMES_OF_A_CLIP: Final = 180
+"""Frames of a reference clip that are looked at, spread over it."""
+SHORT_SIDE: Final = 720
+"""Of those frames, at most."""
 _SMALLEST: Final = 60
 _TIPS: Final = ("fingers_l", "fingers_r", "heel_l", "heel_r", "toes_l", "toes_r")
 _PLATE_FRAMES: Final = 32
@@ -300,3 +308,24 @@ def _upright(person: Person) -> float:
     """In [0, 1]: how nearly head, hip and feet span the standing height."""
     feet = person.joints[[BODY.index("foot_l"), BODY.index("foot_r")]].mean(0)
     return float(np.clip((feet[1] - person.joints[0, 1]) / (0.9 * person.height), 0.0, 1.0))
+
+
+def actor_from_reference(reference: Reference) -> Actor:
+    """Makes an actor of a picture, of a folder of pictures, or of frames spread over a clip.
+
+    Raises:
+        ReferenceMismatch: it shows no whole person.
+    """
+    name = reference.path.stem if reference.path else "given"
+    if reference.is_clip and reference.path is not None:
+        return actor_from_clip(_spread_frames(reference.path), name=name)
+    if len(reference.pictures) > MAX_VIEWS:
+        return actor_from_clip(reference.pictures[:: -(-len(reference.pictures) // FRAMES_OF_A_CLIP)], name=name)
+    return actor_from_pictures(reference.pictures, name=name)
+
+
+def _spread_frames(path: Path) -> list[Picture]:
+    with open_source(path) as source:
+        count = source.info.frame_count or FRAMES_OF_A_CLIP
+        spread = islice(source, 0, None, max(1, -(-count // FRAMES_OF_A_CLIP)))
+        return [shrunk(frame.pixels, SHORT_SIDE).copy() for frame in islice(spread, FRAMES_OF_A_CLIP)]
