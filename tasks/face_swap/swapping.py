@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from vid2vid.conditions.hands import hand_mask
-from vid2vid.motion.face_blend import face_mask, hair_mask, mouth_kept, multiband
+from vid2vid.motion.face_blend import eyes_kept, face_mask, hair_mask, mouth_kept, multiband
 from vid2vid.motion.face_light import LightMatcher
 from vid2vid.motion.face_mesh import WarpedFace, warp_face
 
@@ -17,7 +17,7 @@ from .canvas import CELL, Cell, cut, into_cell, make_cell, moved, read_at
 from .parts import goal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -111,6 +111,14 @@ class Swapper:
     def __post_init__(self) -> None:
         self._match, self._cells = LightMatcher(self.options.light), LightMatcher(self.options.light)
 
+    def memory(self) -> dict[str, NDArray[np.float64]]:
+        """What `put` remembers of earlier frames: their light, as named arrays."""
+        return self._match.memory()
+
+    def recall(self, memory: Mapping[str, NDArray[np.float64]]) -> None:
+        """Goes on from what `memory` gave."""
+        self._match.recall(memory)
+
     def cell(self, picture: Picture, scale: float, frame: int) -> Cell | None:
         """What the generator looks at; None where the face is not swapped in this frame.
 
@@ -175,6 +183,7 @@ class Swapper:
             made = self._changed(made, place, box, change)
         strongest = int(self.part.shares[place].argmax())
         source = self.part.identity.keys[strongest].points
+        made = eyes_kept(made, target, points, wanted, self.part.neutral, origin)
         return mouth_kept(made, target, points, wanted, source, origin), mask
 
     def _placed(self, place: int) -> tuple[Floats, NDArray[np.float64]]:

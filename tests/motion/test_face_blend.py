@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vid2vid.motion.face_blend import face_mask, hair_mask, mouth_kept, mouth_opening, multiband
+from tests.motion.face_figures import make_face
+from vid2vid.motion.face_blend import eyes_kept, face_mask, hair_mask, mouth_kept, mouth_opening, multiband
 from vid2vid.motion.face_mesh import EYES, INNER_LIPS, LIPS, OVAL
 
 Picture = NDArray[np.uint8]
@@ -223,3 +224,30 @@ def test_the_interior_goes_where_the_lips_are() -> None:
     made = mouth_kept(picture, target, make_points(16.0), goal, make_points(0.0), (0, 0))
     assert made[130, 94, 0] < 75 and made[130, 103, 0] > 110
     assert len(INNER_LIPS) == 20
+
+
+def closing(eyes: float) -> tuple[Picture, Picture]:
+    """A grey face with eyes open by so much of their width, over a dark target whose eyes are 0.3 open at rest."""
+    picture, target = np.full((300, 300, 3), 180, np.uint8), np.full((300, 300, 3), 60, np.uint8)
+    points = make_face(eyes=eyes)
+    return eyes_kept(picture, target, points, points, make_face(eyes=0.3), (0, 0)), picture
+
+
+def test_closed_eyes_are_the_target_s_own() -> None:
+    made, picture = closing(0.02)
+    assert made[120, [184, 116], 0].max() <= 90
+    away = np.ones((300, 300), bool)
+    away[95:145, 85:215] = False
+    assert np.array_equal(made[away], picture[away])
+
+
+def test_open_eyes_are_the_source_s() -> None:
+    for eyes in (0.21, 0.3, 0.5):
+        made, picture = closing(eyes)
+        assert made is picture
+
+
+def test_lids_come_over_softly_as_eyes_close() -> None:
+    depths = [180 - int(closing(eyes)[0][120, 184, 0]) for eyes in np.linspace(0.2, 0.1, 12)]
+    steps = np.diff(depths)
+    assert depths[0] <= 4 and depths[-1] > 80 and steps.min() >= -1 and steps.max() < 30

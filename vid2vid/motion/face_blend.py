@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import cv2
 import numpy as np
 
+from vid2vid.motion.face_goal import opening
 from vid2vid.motion.face_light import FAINT, light_of, to_lab
-from vid2vid.motion.face_mesh import INNER_LIPS, OVAL
+from vid2vid.motion.face_mesh import EYES, INNER_LIPS, LIDS, OVAL
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,6 +59,10 @@ _OPENER: Final = 1.6
 """How many times as far as the source's mouth the target's must be open before its own interior is kept."""
 _BARELY, _SURELY = 0.02, 0.05
 """Further opening, in `iod`, from which and at which the target's interior shows."""
+_CLOSING: Final = (0.35, 0.65)
+"""Openings of an eye, of its opening at rest: the target's own lids show, they do not."""
+_LASHES: Final = 0.06
+"""Width of the line, in `iod`, drawn around the lids, within which the target's own eye shows."""
 
 
 def face_mask(
@@ -262,12 +267,65 @@ def mouth_kept(
     share = float(np.clip((open_more - _BARELY) / (_SURELY - _BARELY), 0.0, 1.0))
     if share == 0.0:
         return picture
-    size = picture.shape[1::-1]
-    own, wanted = (each[list(INNER_LIPS), :2] - np.asarray(origin, np.float32) for each in (points, goal))
-    matrix = np.linalg.lstsq(np.column_stack([own, np.ones(len(own))]), wanted, rcond=None)[0].T
-    interior = cv2.warpAffine(target, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     iod = float(np.linalg.norm(points[33, :2] - points[263, :2]))
+    return _shown(picture, target, (points, goal), INNER_LIPS, origin, share, edge=0, soft=0.015 * iod)
+
+
+def eyes_kept(
+    picture: Picture, target: Picture, points: Floats, goal: Floats, rest: Floats, origin: tuple[float, float]
+) -> Picture:
+    """Shows the target's own lids while an eye closes: lids of an open eye, pressed together, still read as a slit.
+
+    Args:
+        picture: the face made, in the target's light.
+        target: the picture it goes into.
+        points: `(478, 2)` or more columns, of the target.
+        goal: where they are in `picture`.
+        rest: the target's face at rest, eyes open; see `face_goal.neutral_shape`.
+        origin: x, y of the crop's upper left pixel.
+
+    Returns:
+        `(h, w, 3)` uint8; `picture` itself where both eyes are open.
+    """
+    iod = float(np.linalg.norm(points[33, :2] - points[263, :2]))
+    edge = max(1, round(_LASHES * iod))
+    for lids, outline in zip(LIDS, EYES, strict=True):
+        open_now = opening(points, lids) / max(opening(rest, lids), 1e-3)
+        share = float(_smooth(np.float32((_CLOSING[1] - open_now) / (_CLOSING[1] - _CLOSING[0]))))
+        if share > 0.0:
+            picture = _shown(picture, target, (points, goal), outline, origin, share, edge=edge, soft=0.03 * iod)
+    return picture
+
+
+def _shown(
+    picture: Picture,
+    target: Picture,
+    points: tuple[Floats, Floats],
+    places: tuple[int, ...],
+    origin: tuple[float, float],
+    share: float,
+    *,
+    edge: int,
+    soft: float,
+) -> Picture:
+    """The target's own pixels within an outline, moved to where the outline is in the picture.
+
+    Args:
+        picture, target: `(h, w, 3)` uint8 of one crop.
+        points: of the target, and where they are in `picture`.
+        places: landmarks of the outline, in order.
+        origin: x, y of the crop's upper left pixel.
+        share: in [0, 1], how far it replaces the picture.
+        edge, soft: pixels that are added around the outline, and the deviation of the mask's blur.
+    """
+    own, wanted = (each[list(places), :2] - np.asarray(origin, np.float32) for each in points)
+    matrix = np.linalg.lstsq(np.column_stack([own, np.ones(len(own))]), wanted, rcond=None)[0].T
+    size = picture.shape[1::-1]
+    shown = cv2.warpAffine(target, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     mask = np.zeros(picture.shape[:2], np.uint8)
-    cv2.fillPoly(mask, [np.round(wanted * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-    soft = share / 255.0 * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), max(0.7, 0.015 * iod))[..., None]
-    return np.asarray((picture * (1.0 - soft) + interior * soft).round(), np.uint8)
+    outline = [np.round(wanted * 16).astype(np.int32)]
+    cv2.fillPoly(mask, outline, 255, cv2.LINE_AA, 4)
+    if edge:
+        cv2.polylines(mask, outline, True, 255, edge, cv2.LINE_AA, 4)
+    weight = share / 255.0 * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), max(0.7, soft))[..., None]
+    return np.asarray((picture * (1.0 - weight) + shown * weight).round(), np.uint8)
