@@ -14,7 +14,7 @@ import numpy as np
 
 from vid2vid.motion.face_goal import opening
 from vid2vid.motion.face_light import FAINT, light_of, to_lab
-from vid2vid.motion.face_mesh import EYES, INNER_LIPS, LIDS, OVAL
+from vid2vid.motion.face_mesh import EYES, INNER_LIPS, LIDS, OVAL, smooth_step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -291,7 +291,7 @@ def eyes_kept(
     edge = max(1, round(_LASHES * iod))
     for lids, outline in zip(LIDS, EYES, strict=True):
         open_now = opening(points, lids) / max(opening(rest, lids), 1e-3)
-        share = float(_smooth(np.float32((_CLOSING[1] - open_now) / (_CLOSING[1] - _CLOSING[0]))))
+        share = 1.0 - float(smooth_step(np.float32(open_now), *_CLOSING))
         if share > 0.0:
             picture = _shown(picture, target, (points, goal), outline, origin, share, edge=edge, soft=0.03 * iod)
     return picture
