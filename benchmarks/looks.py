@@ -27,9 +27,9 @@ import vid2vid
 from benchmarks.looks_made import LOOKS
 from benchmarks.looks_measured import Measure, Scene, baselines, shown
 from benchmarks.machine import RESULTS, facts
-from vid2vid.checkpoint import replace_durably
 from vid2vid.composite import resize
 from vid2vid.config import PRESETS
+from vid2vid.folders import replace_durably
 from vid2vid.io import open_source, write_image
 from vid2vid.look_fitting import bundled_trunk
 from vid2vid.previews import comparison, sheet, write_png

@@ -25,11 +25,11 @@ from scipy.optimize import linear_sum_assignment
 
 from benchmarks.machine import RESULTS, facts
 from vid2vid.audio.events import KINDS
-from vid2vid.checkpoint import replace_durably
 from vid2vid.conditions.stick_nets import load_finder, load_reader
 from vid2vid.data.drawn_fights import Fight, make_fight, render_fight
 from vid2vid.data.fight_moves import load_moves
 from vid2vid.data.stick_drawings import random_style
+from vid2vid.folders import replace_durably
 from vid2vid.motion.events import detect_events
 from vid2vid.motion.skeleton import HEAD, Tracks, nearest_letters
 from vid2vid.motion.stick_tracks import track_figures

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.robustness.plugin import Follower
 from vid2vid.io import VideoWriter
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Follower())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keys and the list of renders go to a folder of this session, never to the user's own."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VID2VID_HOME", str(folder))
+        patch.delenv("VID2VID_CERTIFICATE", raising=False)
+        patch.delenv("VID2VID_KEY", raising=False)
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +40,19 @@ def square_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
             picture[20:40, 10 + 4 * index : 30 + 4 * index] = (210, 180, 160)
             writer.write(picture, Fraction(index, 25))
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Gives the folder of a tiny pipeline by its name in `tests.diffusion.tiny.BUILDERS`; each is built once a session.
+
+    Nobody writes into these folders.
+    """
+
+    @cache
+    def folder(name: str) -> Path:
+        from tests.diffusion.tiny import BUILDERS
+
+        return BUILDERS[name](tmp_path_factory.mktemp("models") / name)
+
+    return folder

@@ -136,6 +136,7 @@ def test_the_rate_follows_what_is_further_on(tmp_path: Path) -> None:
     assert told[-2].share > 0.5
 
 
+@pytest.mark.robustness(60)
 def test_settings_are_checked() -> None:
     with pytest.raises(InvalidOption, match="steps=0"):
         FitConfig(steps=0)

@@ -89,6 +89,7 @@ def test_a_file_or_another_folder(tmp_path: Path) -> None:
         load_bundle(tmp_path)
 
 
+@pytest.mark.robustness(45)
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"not json", b"\xff\xfe{}", b'{"format": NaN}', b'{"metrics": {"a": Infinity}}', b"[" * 10**6],
@@ -141,6 +142,7 @@ def test_a_key_of_another_type(copy: Path, name: str, value: Any) -> None:
         load_bundle(copy)
 
 
+@pytest.mark.robustness(45)
 @pytest.mark.parametrize(
     ("part", "value", "fault"),
     [
@@ -169,6 +171,7 @@ def test_a_field_that_cannot_be(copy: Path, part: str, value: Any, fault: str) -
         load_bundle(copy)
 
 
+@pytest.mark.robustness(45)
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
@@ -215,6 +218,7 @@ def test_no_weights(copy: Path) -> None:
         load_bundle(copy)
 
 
+@pytest.mark.robustness(42)
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
 @pytest.mark.parametrize("signed", [False, True])
 def test_truncated_weights(copy: Path, share: float, signed: bool) -> None:
@@ -237,6 +241,7 @@ class Trap:
         return (Path.touch, (Path(self.path),))
 
 
+@pytest.mark.robustness(43)
 @pytest.mark.parametrize("zipped", [False, True], ids=["pickle", "torch.save"])
 def test_a_pickle_in_disguise_is_refused_and_not_run(copy: Path, tmp_path: Path, zipped: bool) -> None:
     file, sprung = copy / "weights.safetensors", tmp_path / "sprung"
@@ -251,6 +256,7 @@ def test_a_pickle_in_disguise_is_refused_and_not_run(copy: Path, tmp_path: Path,
     assert not sprung.exists()
 
 
+@pytest.mark.robustness(42)
 def test_one_flipped_bit_is_noticed(copy: Path) -> None:
     file = copy / "weights.safetensors"
     content = bytearray(file.read_bytes())
@@ -267,6 +273,7 @@ def rewrite(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
     resign(folder)
 
 
+@pytest.mark.robustness(41)
 @pytest.mark.parametrize(
     ("edit", "fault"),
     [
@@ -296,6 +303,7 @@ def test_weights_of_another_form(copy: Path) -> None:
         load_bundle(copy)
 
 
+@pytest.mark.robustness(40)
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_weights_that_are_not_finite(copy: Path, value: float) -> None:
     rewrite(copy, lambda tensors: tensors["colour.bias"].fill_(value))
@@ -303,12 +311,14 @@ def test_weights_that_are_not_finite(copy: Path, value: float) -> None:
         load_bundle(copy)
 
 
+@pytest.mark.robustness(45)
 def test_a_huge_generator_takes_no_memory_before_it_is_refused(copy: Path) -> None:
     change(copy, lambda described: described["backbone"].update(width=1024, blocks=[64] * 8))
     with pytest.raises(errors.WeightsMismatch):
         load_bundle(copy)
 
 
+@pytest.mark.robustness(44)
 def test_sizes_are_bounded_before_reading(copy: Path) -> None:
     with (copy / "weights.safetensors").open("r+b") as file:
         file.truncate(bundles.MAX_WEIGHTS_BYTES + 1)
@@ -346,6 +356,7 @@ def test_a_key_picture_that_is_none(copy: Path) -> None:
         load_bundle(copy)
 
 
+@pytest.mark.robustness(44)
 def test_key_pictures_that_are_too_large_are_not_decoded(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundles, "MAX_KEY_PIXELS", 40 * 24 * 4 - 1)
     with pytest.raises(errors.InvalidBundle, match="pixels together"):
@@ -361,6 +372,7 @@ def test_a_negative_frame_and_a_clip_without_hash(copy: Path) -> None:
         load_bundle(copy)
 
 
+@pytest.mark.robustness(44)
 @pytest.mark.parametrize(
     "name", ["../out.png", "keys/../../out.png", "/etc/hostname", "C:\\a.png", "..\\out.png", "\\a.png"]
 )
@@ -371,6 +383,7 @@ def test_names_that_lead_out(copy: Path, name: str) -> None:
         load_bundle(copy)
 
 
+@pytest.mark.robustness(44)
 @pytest.mark.parametrize("name", ["", "a\0b", "keys"])
 def test_names_of_no_file(copy: Path, name: str) -> None:
     change(copy, lambda described: described["keys"][0].update(source=name))
@@ -378,6 +391,7 @@ def test_names_of_no_file(copy: Path, name: str) -> None:
         load_bundle(copy)
 
 
+@pytest.mark.robustness(44)
 @pytest.mark.parametrize("name", ["bundle.json", "weights.safetensors", "keys/0001_source.png", "keys"])
 def test_links_that_lead_out(copy: Path, name: str) -> None:
     outside = copy.parent / "outside"
@@ -394,6 +408,7 @@ def test_a_link_to_a_whole_bundle_is_fine(copy: Path) -> None:
     assert load_bundle(link).path == copy
 
 
+@pytest.mark.robustness(44)
 def test_previews_that_are_links_are_not_shown(copy: Path) -> None:
     (copy / "previews" / "zzz.png").symlink_to("/etc/hostname")
     assert "zzz" not in [path.stem for path in load_bundle(copy).previews]

@@ -118,11 +118,13 @@ def test_missing_resources_end_with_5(capsys: Output, monkeypatch: pytest.Monkey
     assert "a library chatters" in shown.err
 
 
+@pytest.mark.robustness(50)
 def test_an_interrupt_ends_with_130(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     replace_translate(monkeypatch, KeyboardInterrupt())
     assert fails(capsys, "translate", "a.mp4", *TASK) == (130, "error[interrupted]: stopped before the end")
 
 
+@pytest.mark.robustness(50)
 def test_a_polite_kill_ends_with_130(tmp_path: Path) -> None:
     code = (
         "import sys, time, vid2vid\n"
@@ -161,6 +163,7 @@ def test_a_fault_of_ours_shows_its_traceback_only_with_debug(capsys: Output, mon
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.robustness(50)
 @pytest.mark.parametrize(
     "words", [("tasks",), ("tasks", "--json"), ("translate", "--help"), ("evaluate", "no such file.mp4", "--json")]
 )

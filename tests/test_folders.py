@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vid2vid import errors
-from vid2vid.folders import beside, publish, standing
+from vid2vid.folders import beside, publish, replace_durably, standing
 
 KILLED = """
 import os, sys
@@ -89,3 +90,16 @@ def test_something_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> Non
         with pytest.raises(errors.OutputExists):
             publish(folder, tmp_path / "look", replace=False)
     assert [path.name for path in tmp_path.rglob("*")] == ["look", "b"]
+
+
+def test_a_file_is_replaced_in_one_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "scores.jsonl"
+    replace_durably(path, b"old")
+
+    def broken(descriptor: int) -> None:
+        raise OSError
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError):
+        replace_durably(path, b"new and longer")
+    assert path.read_bytes() == b"old"

@@ -69,6 +69,7 @@ def test_values_are_read_as_their_type(name: str, given: object, expected: objec
     assert type(value) is type(expected)
 
 
+@pytest.mark.robustness(45)
 @pytest.mark.parametrize(
     ("name", "given", "allowed"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -110,6 +111,7 @@ def test_a_smaller_working_size_keeps_the_output_size() -> None:
     assert made.frames.shape == (3, HEIGHT, WIDTH, 3)
 
 
+@pytest.mark.robustness(37)
 def test_cuts_are_found_and_reported() -> None:
     made = vid2vid.translate(clip(second_shot=11), Inverted(), dtype="float32", progress=False)
     assert made.report["cuts"] == [11]
@@ -137,20 +139,23 @@ def test_a_file_comes_with_its_report(tmp_path: Path, square_clip: Path) -> None
     report = json.loads((tmp_path / "out.report.json").read_text())
     assert report == json.loads(json.dumps(made.report, default=str))
     assert report["frames"] == 12 == len(list(made.frames))
-    assert report["provenance"]["source_sha256"] and report["provenance"]["signed"] is False
+    assert report["provenance"]["source_sha256"] and report["provenance"]["marked"] and report["provenance"]["signed"]
+    assert report["provenance"]["output_sha256"] == hashlib.sha256((tmp_path / "out.mp4").read_bytes()).hexdigest()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "out.report.json"]
     side = made.compare(tmp_path / "both.mp4")
     both = list(open_source(side))
     assert len(both) == 12 and both[0].pixels.shape[1] == 2 * 96
 
 
+@pytest.mark.robustness(21)
 def test_one_picture_in_one_picture_out(tmp_path: Path) -> None:
     from vid2vid.io import read_image, write_image
 
     write_image(tmp_path / "in.png", clip(1)[0])
     made = vid2vid.translate(tmp_path / "in.png", Inverted(), tmp_path / "out.png", dtype="float32", progress=False)
     assert made.path == tmp_path / "out.png"
-    assert np.abs(read_image(tmp_path / "out.png").astype(int) - (255 - clip(1)[0])).max() <= 1
+    difference = np.abs(read_image(tmp_path / "out.png").astype(int) - (255 - clip(1)[0]))
+    assert difference.mean() < 3 and difference.max() <= 24, "beyond what the invisible mark changes"
     with pytest.raises(vid2vid.InvalidOption, match="one picture"):
         vid2vid.translate(clip(3), Inverted(), tmp_path / "clip.png", progress=False)
 
@@ -161,7 +166,7 @@ def test_one_picture_in_one_picture_out(tmp_path: Path) -> None:
         ({"audio": "loud"}, "InvalidOption", "keep"),
         ({"audio": "effects"}, "InvalidOption", "no sound"),
         ({"prompt": "a cat"}, "InvalidOption", "takes no text"),
-        ({"backbone": "diffusers:x"}, "InvalidOption", "compact"),
+        ({"backbone": "sdxl"}, "InvalidOption", "compact"),
         ({"device": "cuda:77"}, "EngineUnavailable", "cpu"),
         ({"size": 3}, "InvalidOption", "32"),
         ({"strength": 2.0}, "InvalidOption", "0 to 1"),
@@ -200,6 +205,7 @@ def test_estimates_hold_for_a_clip_ten_times_longer() -> None:
     assert told.seconds == pytest.approx(time.perf_counter() - began, rel=0.25)
 
 
+@pytest.mark.robustness(14)
 def test_times_of_the_source_are_kept(tmp_path: Path) -> None:
     from vid2vid.io import VideoWriter
 

@@ -128,6 +128,7 @@ def test_two_processes_learn_what_one_learns(alone: Path, tmp_path: Path) -> Non
     assert moved > 2e-4
 
 
+@pytest.mark.robustness(60)
 def test_what_two_broke_off_one_continues(alone: Path, tmp_path: Path) -> None:
     folder = tmp_path / "broken"
     assert [result["error"] for result in run(folder, 2, "break")] == ["KeyboardInterrupt"] * 2

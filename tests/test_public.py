@@ -10,10 +10,11 @@ import pytest
 import vid2vid
 from vid2vid import errors
 
-FUNCTIONS = {"translate", "train", "load_bundle", "evaluate", "estimate", "list_tasks"}
+FUNCTIONS = {"translate", "train", "load_bundle", "evaluate", "estimate", "list_tasks", "verify"}
 CLASSES = {
     "Task", "NoOptions", "Translation", "TaskInfo", "Estimate", "Metrics", "VideoInfo", "Frame", "Chunk", "Motion",
     "Conditions", "Event", "Request", "BackboneConfig", "RenderConfig", "TrainConfig", "Trained", "Bundle", "KeyPair",
+    "Verification",
 }  # fmt: skip
 ERRORS = {
     "Vid2VidError", "UsageError", "UnknownTask", "InvalidOption", "ReferenceRequired", "ReferenceMismatch",
@@ -22,7 +23,9 @@ ERRORS = {
     "TooLarge", "BadTimebase", "InvalidFrames", "ModelError", "BrokenPlugin", "DuplicateTask", "EngineUnavailable",
     "BadWeights", "WeightsMismatch", "CorruptWeights", "UnsafeFormat", "NonFiniteOutput", "ResourceError",
     "OutputNotWritable", "OutputBusy", "OutputDiskFull", "OutOfMemory", "PolicyError", "ConsentRequired",
-    "InvalidExamples", "InvalidBundle", "NewerFormat", "CorruptCheckpoint", "NoFigures",
+    "ConsentInvalid", "MarkingError",
+    "InputChanged", "Interrupted", "InvalidExamples", "InvalidBundle", "NewerFormat", "CorruptCheckpoint", "NoFigures",
+    "InvalidModel", "UnsupportedModel", "OfflineModelMissing",
 }  # fmt: skip
 
 
@@ -46,7 +49,7 @@ def test_every_error_is_public_and_has_a_code_of_its_own() -> None:
     assert set(defined) == ERRORS
     codes = [kind.code for kind in defined.values()]
     assert len(codes) == len(set(codes))
-    assert {kind.exit_code for kind in defined.values()} == {1, 2, 3, 4, 5, 6}
+    assert {kind.exit_code for kind in defined.values()} == {1, 2, 3, 4, 5, 6, 130}
 
 
 def test_a_name_that_is_not_there_raises_attribute_error() -> None:

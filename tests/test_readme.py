@@ -70,9 +70,11 @@ def test_the_commands_shown_exist(capsys: pytest.CaptureFixture[str]) -> None:
     shells = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
     shown = set(re.findall(r"^vid2vid (\w+)", shells, re.MULTILINE))
     known = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    known |= {str(group.name) for group in app.registered_groups}
     assert shown and shown <= known
     for command in shown:
-        assert main([command, "--help"]) == 0
+        further = re.findall(rf"^vid2vid {command} (new)\b", shells, re.MULTILINE)[:1]
+        assert main([command, *further, "--help"]) == 0
         text = capsys.readouterr().out
         for line in re.findall(rf"^vid2vid {command} (.*)$", shells, re.MULTILINE):
             for flag in re.findall(r"(?<!\S)--[a-z-]+", line):

@@ -129,6 +129,7 @@ def paired_pictures(folder: Path, numbers: tuple[int, ...]) -> Path:
     return folder
 
 
+@pytest.mark.robustness(59)
 def test_paired_pictures_without_the_faulty_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = paired_pictures(tmp_path / "examples", (0, 5, 10, 15, 20))
     (folder / "target" / "05.png").write_bytes(b"no picture")

@@ -117,6 +117,7 @@ training.fit(t.net(), t.Pictures(), t.config(8, save_every_s=0.0, losses=t.ALL_L
 """
 
 
+@pytest.mark.robustness(60)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("moment", "count"),
@@ -156,6 +157,7 @@ def test_a_finished_run_is_not_taught_again(tmp_path: Path) -> None:
     assert longer.given[0] == 4
 
 
+@pytest.mark.robustness(60)
 def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
     fit(net(), Pictures(), config(2), tmp_path)
     content = (tmp_path / "weights.safetensors").read_bytes()
@@ -177,6 +179,7 @@ def test_the_averaged_weights_end_in_the_net(tmp_path: Path) -> None:
     assert same(trained.state_dict(), load_file(fitted.weights))
 
 
+@pytest.mark.robustness(60)
 def test_a_loss_that_is_not_finite_stops_before_saving(tmp_path: Path) -> None:
     fit(net(), Pictures(), config(3), tmp_path)
     before = (tmp_path / "weights.safetensors").read_bytes()

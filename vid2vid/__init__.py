@@ -1,8 +1,8 @@
 """vid2vid: video-to-video translation in Python.
 
 `translate()` renders a video with a task, `train()` teaches one from examples, `list_tasks()` tells which tasks are
-installed, `evaluate()` measures a result and `estimate()` says how long a film would take. Everything public is named
-here and loaded when first used, so that `import vid2vid` costs next to nothing.
+installed, `evaluate()` measures a result, `estimate()` says how long a film would take and `verify()` what a file tells
+of its origin. Everything public is named here and loaded when first used, so that importing costs next to nothing.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vid2vid.api import estimate, evaluate, train, translate
+    from vid2vid.api import estimate, evaluate, train, translate, verify
     from vid2vid.bundle import Bundle, load_bundle
     from vid2vid.config import BackboneConfig, RenderConfig, TrainConfig
     from vid2vid.errors import (
         BadTimebase,
         BadWeights,
         BrokenPlugin,
+        ConsentInvalid,
         ConsentRequired,
         CorruptCheckpoint,
         CorruptInput,
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
         DuplicateTask,
         EmptyInput,
         EngineUnavailable,
+        InputChanged,
         InputError,
         InputNotFound,
+        Interrupted,
         InvalidBundle,
         InvalidExamples,
         InvalidFrames,
+        InvalidModel,
         InvalidOption,
+        MarkingError,
         ModelError,
         NewerFormat,
         NoDecodableFrames,
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
         NonFiniteOutput,
         NotAVideo,
         NoVideoStream,
+        OfflineModelMissing,
         OutOfMemory,
         OutputBusy,
         OutputDiskFull,
@@ -55,10 +61,12 @@ if TYPE_CHECKING:
         UnreadableContainer,
         UnsafeFormat,
         UnsupportedCodec,
+        UnsupportedModel,
         UsageError,
         Vid2VidError,
         WeightsMismatch,
     )
+    from vid2vid.provenance import Verification
     from vid2vid.registry import list_tasks
     from vid2vid.task import NoOptions, Task
     from vid2vid.trained import Trained
@@ -85,6 +93,7 @@ __all__ = [
     "load_bundle",
     "evaluate",
     "estimate",
+    "verify",
     "list_tasks",
     "Task",
     "NoOptions",
@@ -95,6 +104,7 @@ __all__ = [
     "TaskInfo",
     "Estimate",
     "Metrics",
+    "Verification",
     "VideoInfo",
     "Frame",
     "Chunk",
@@ -128,6 +138,7 @@ __all__ = [
     "TooLarge",
     "BadTimebase",
     "InvalidFrames",
+    "InputChanged",
     "InvalidExamples",
     "ModelError",
     "BrokenPlugin",
@@ -140,21 +151,28 @@ __all__ = [
     "InvalidBundle",
     "NewerFormat",
     "CorruptCheckpoint",
+    "InvalidModel",
+    "UnsupportedModel",
+    "OfflineModelMissing",
     "NonFiniteOutput",
     "ResourceError",
     "OutputNotWritable",
     "OutputBusy",
     "OutputDiskFull",
     "OutOfMemory",
+    "Interrupted",
     "PolicyError",
     "ConsentRequired",
+    "ConsentInvalid",
+    "MarkingError",
     "__version__",
 ]
 
 _HOMES = {
-    "vid2vid.api": ("translate", "train", "evaluate", "estimate"),
+    "vid2vid.api": ("translate", "train", "evaluate", "estimate", "verify"),
     "vid2vid.bundle": ("Bundle", "load_bundle"),
     "vid2vid.config": ("BackboneConfig", "RenderConfig", "TrainConfig"),
+    "vid2vid.provenance": ("Verification",),
     "vid2vid.registry": ("list_tasks",),
     "vid2vid.task": ("NoOptions", "Task"),
     "vid2vid.trained": ("Trained",),

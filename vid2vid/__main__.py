@@ -1,4 +1,4 @@
-"""The command line: `vid2vid translate | train | tasks | faces | evaluate | estimate | doctor | demo`.
+"""The command line: `vid2vid translate | train | tasks | evaluate | estimate | ...`.
 
 A command returns an `Answer` and prints nothing; `main` shows it, or its JSON, or the error in one line. Model
 libraries load inside the commands that need them.
@@ -10,7 +10,6 @@ import dataclasses
 import json
 import logging
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -23,12 +22,12 @@ from rich.table import Table
 from rich.text import Text
 
 import vid2vid
-from vid2vid.answers import Answer, any_word, clean_stdout, facts, frame_rate, options, rows
-from vid2vid.errors import UsageError, Vid2VidError
+from vid2vid import side_commands
+from vid2vid.answers import Answer, AsJson, Debug, any_word, clean_stdout, facts, frame_rate, options
+from vid2vid.errors import Interrupted, UsageError, Vid2VidError
+from vid2vid.stopping import Stopping
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from vid2vid.translation import Translation
 
 _STOPPED = ("interrupted", "stopped before the end", 130)
@@ -62,8 +61,6 @@ Seed = Annotated[int, typer.Option(help="Same seed, same result.")]
 Strength = Annotated[float, typer.Option(help="0 returns the source, 1 the full translation.")]
 Rate = Annotated[str | None, typer.Option("--fps", help="Frames a second to read the source at: 25, 30000/1001.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Treat damage to the input as an error.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -99,34 +96,39 @@ def translate(
     stems: Stems = None,
     option: Pairs = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that is there.")] = False,
+    resume: Annotated[bool, typer.Option("--resume/--fresh", help="Go on from an interrupted render.")] = True,
     strict: Strict = False,
     compare: Annotated[bool, typer.Option("--compare", help="Also write a side-by-side clip.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> Answer:
     """Renders a video with a task."""
-    made = vid2vid.translate(
-        video,
-        task,
-        output,
-        reference=reference or None,
-        prompt=prompt,
-        backbone=backbone,
-        audio=any_word(audio),
-        consent=consent,
-        size=size,
-        device=device,
-        dtype=any_word(dtype),
-        engine=engine,
-        seed=seed,
-        strength=strength,
-        fps=frame_rate(fps),
-        events=events,
-        stems=stems,
-        overwrite=overwrite,
-        strict=strict,
-        **options(option, vid2vid.translate),
-    )
+    try:
+        made = vid2vid.translate(
+            video,
+            task,
+            output,
+            reference=reference or None,
+            prompt=prompt,
+            backbone=backbone,
+            audio=any_word(audio),
+            consent=consent,
+            size=size,
+            device=device,
+            dtype=any_word(dtype),
+            engine=engine,
+            seed=seed,
+            strength=strength,
+            fps=frame_rate(fps),
+            events=events,
+            stems=stems,
+            overwrite=overwrite,
+            resume=resume,
+            strict=strict,
+            **options(option, vid2vid.translate),
+        )
+    except KeyboardInterrupt as stop:
+        raise Interrupted(str(stop) or _STOPPED[1]) from stop
     return _rendered(made, _beside(made) if compare else None)
 
 
@@ -143,6 +145,10 @@ def train(
     device: Device = None,
     seed: Seed = 0,
     start: Annotated[str, typer.Option(help="trunk, scratch, or a file of weights to start from.")] = "trunk",
+    backbone: BackboneName = None,
+    prompt: Prompt = None,
+    rank: Annotated[int, typer.Option(help="Of the adapters that a diffusion model is taught.")] = 8,
+    window: Annotated[int | None, typer.Option(help="Frames at once, for a diffusion model.")] = None,
     patience: Annotated[float | None, typer.Option(help="Minutes without a better score after which to stop.")] = None,
     tracker: Annotated[bool, typer.Option("--tracker", help="Write scalars for TensorBoard.")] = False,
     resume: Annotated[bool, typer.Option("--resume/--fresh", help="Go on from an interrupted training.")] = True,
@@ -165,6 +171,10 @@ def train(
         device=device,
         seed=seed,
         start=start,
+        backbone=backbone,
+        prompt=prompt,
+        rank=rank,
+        window=window,
         patience_minutes=patience,
         tracker=tracker,
         overwrite=overwrite,
@@ -192,34 +202,18 @@ def tasks(as_json: AsJson = False, debug: Debug = False) -> Answer:
 
 
 @app.command()
-def faces(
-    video: Annotated[Path, typer.Argument(help="A video, an image or a folder of images.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: <name>_faces.png, here.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a sheet that is there.")] = False,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> Answer:
-    """Lists the faces of a video with the numbers that tasks know them by, and writes a sheet that shows each."""
-    from vid2vid.face_sheet import make_face_sheet
-
-    made = make_face_sheet(video, output, overwrite=overwrite)
-    values = {"sheet": made.path and str(made.path), "frames": made.frames, "faces": made.rows()}
-    if not made.faces:
-        return Answer(values, f"No faces in {made.frames} frames.")
-    return Answer(values, Group(rows(made.rows()), Text(str(made.path))))
-
-
-@app.command()
 def evaluate(
     output: Annotated[Path, typer.Argument(help="The rendered video.")],
     source: Annotated[Path | None, typer.Option(help="What it was made from.")] = None,
     target: Annotated[Path | None, typer.Option(help="What it should have become, frame by frame.")] = None,
     reference: Annotated[Path | None, typer.Option(help="What it should look like.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="Text that it should agree with, by CLIP.")] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> Answer:
     """Measures a rendered video: temporal stability, sharpness, motion, distance to a target."""
-    values = dataclasses.asdict(vid2vid.evaluate(output, source=source, target=target, reference=reference))
+    measured = vid2vid.evaluate(output, source=source, target=target, reference=reference, prompt=prompt)
+    values = dataclasses.asdict(measured)
     return Answer(values, facts(values))
 
 
@@ -260,35 +254,7 @@ def estimate(
     return Answer(values, facts(values))
 
 
-@app.command()
-def doctor(as_json: AsJson = False, debug: Debug = False) -> Answer:
-    """Checks what this machine offers and whether the bundled tasks can run."""
-    from vid2vid.doctor import examine
-
-    checks = examine()
-    table = Table(box=None, show_header=False)
-    colours = {"ok": "green", "warn": "yellow", "fail": "red"}
-    for check in checks:
-        found = f"{check.found}\n{check.next_step}".strip()
-        table.add_row(Text(check.status, colours[check.status]), check.name, found)
-    healthy = not any(check.status == "fail" for check in checks)
-    values = {"healthy": healthy, "checks": [dataclasses.asdict(check) for check in checks]}
-    return Answer(values, table, 0 if healthy else 4)
-
-
-@app.command()
-def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the clips and index.html.")] = Path("demo"),
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> Answer:
-    """Renders the bundled clips with every bundled task and writes a page that shows them."""
-    from vid2vid.demo import render_demo
-
-    made = render_demo(output)
-    values = {"page": str(made.page), "renders": len(made.entries), "seconds": made.seconds}
-    text = f"{len(made.entries)} clips in {made.seconds:.0f} s. Open {made.page.resolve().as_uri()} in a browser."
-    return Answer(values, text)
+side_commands.add_to(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -301,15 +267,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 2 usage, 3 input, 4 model, 5 resources, 6 policy, 130 interrupted, 1 a fault of vid2vid.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        return _run(words, as_json="--json" in words, debug="--debug" in words)
-    except BrokenPipeError:
-        # Whoever read stdout is gone; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with Stopping():
+        try:
+            return _run(words, as_json="--json" in words, debug="--debug" in words)
+        except BrokenPipeError:
+            # Whoever read stdout is gone; Python would complain once more when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
 
 
 def _run(words: list[str], *, as_json: bool, debug: bool) -> int:
@@ -368,11 +332,6 @@ def _complain(code: str, message: str, exit_code: int, as_json: bool) -> int:
     return exit_code
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Lets a polite kill end a render like Ctrl-C does: partial files removed, the journal kept."""
-    raise KeyboardInterrupt
-
-
 def _beside(made: Translation) -> Path:
     """Writes the side-by-side clip next to the output."""
     path = Path(str(made.path))
@@ -381,7 +340,9 @@ def _beside(made: Translation) -> Path:
 
 
 def _rendered(made: Translation, comparison: Path | None) -> Answer:
-    report = Path(str(made.path)).with_suffix(".report.json")
+    from vid2vid.account import report_path
+
+    report = report_path(Path(str(made.path)))
     values = {
         "output": str(made.path),
         "compare": None if comparison is None else str(comparison),

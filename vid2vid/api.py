@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
-from importlib.metadata import version
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from vid2vid.account import call_of, make_report, source_hash, write_report
 from vid2vid.audio import events_as_json
 from vid2vid.bundle import load_bundle
 from vid2vid.config import RenderConfig, TrainConfig
+from vid2vid.credentials import facts_of
 from vid2vid.errors import InvalidOption, UsageError
-from vid2vid.hashing import file_hash
 from vid2vid.io import PICTURES, check_output, open_source
-from vid2vid.output import open_sink
-from vid2vid.references import reference_hash
+from vid2vid.output import Place, open_sink
 from vid2vid.registry import list_tasks
-from vid2vid.render import Call, Outcome, Plan, frame_total, make_plan, run
+from vid2vid.render import Call, Plan, frame_total, make_plan, run
 from vid2vid.scoring import check_wish
 from vid2vid.translation import Translation
-from vid2vid.types import Reference
 
 if TYPE_CHECKING:
     from vid2vid.config import NumberFormat
-    from vid2vid.output import Sink
+    from vid2vid.provenance import Verification
     from vid2vid.task import Task
     from vid2vid.trained import Trained
     from vid2vid.types import Estimate, Event, Metrics
 
-__all__ = ["estimate", "evaluate", "list_tasks", "load_bundle", "train", "translate"]
-_VERSIONED: Final = ("vid2vid", "torch", "numpy", "av", "opencv-python-headless")
+__all__ = ["estimate", "evaluate", "list_tasks", "load_bundle", "train", "translate", "verify"]
 
 
 def translate(
@@ -46,7 +41,7 @@ def translate(
     prompt: str | None = None,
     backbone: str | None = None,
     audio: str = "auto",
-    consent: str | None = None,
+    consent: Any = None,
     size: int | None = None,
     device: str | None = None,
     dtype: NumberFormat | None = None,
@@ -76,7 +71,8 @@ def translate(
         backbone: None takes the task's own.
         audio: `keep` the source's sound; `none`; `effects` made from the events that the task sees in the picture;
             `mix`: those over the source's own, which steps back for them; or `auto`: what the task declares.
-        consent: on what basis a person is shown, for tasks that need it.
+        consent: on what basis a person is shown, for tasks that need it: `self`, `licensed`, `synthetic` or
+            `public-domain`, or the path of a record that `vid2vid consent new` made.
         size: working size of the short side in pixels; the output keeps the source's size. None works at the source's
             size up to a short side of 720.
         device: `cpu`, `cuda`, `cuda:N`; None takes a GPU where there is one.
@@ -90,7 +86,8 @@ def translate(
         stems: for `effects` and `mix`, a folder for one WAV of each kind of event (and `source.wav`); they add up to
             the sound before its limiter.
         overwrite: whether an existing output may be replaced.
-        resume: reserved for journalled renders; an interrupted render starts anew, its output untouched.
+        resume: go on from where the same call was interrupted. Films from files that are longer than six seconds are
+            kept in segments in the folder `<output>.v2v` until they are complete. False starts anew.
         strict: refuse a damaged input instead of mending it and saying so in the report.
         progress: draw a progress bar on stderr.
         **options: the task's own; see `vid2vid tasks`.
@@ -99,7 +96,9 @@ def translate(
         The translation; beside a file `<stem>.report.json` is written.
 
     Raises:
-        Vid2VidError: one of its subclasses, with what is wrong and what to do. No partial file stays behind.
+        Vid2VidError: one of its subclasses, with what is wrong and what to do. No partial file stays behind; finished
+            segments of a film do, for the next call to go on from.
+        KeyboardInterrupt: on Ctrl-C; its text says what was kept.
     """
     began = time.perf_counter()
     config = RenderConfig(
@@ -117,14 +116,16 @@ def translate(
     with plan.source:
         target = _target(plan, output, overwrite)
         wish = check_wish(audio, plan.audio, target, events, stems, overwrite)
-        with open_sink(plan, target, overwrite, wish) as sink, _bar(plan) as advance:
-            outcome = run(plan, sink.write, advance=advance)
+        facts = facts_of(plan, source_hash(plan.request.info.path))
+        place = Place(target, overwrite, resume, wish, facts, call_of(plan, facts))
+        with open_sink(plan, place) as sink, _bar(plan) as advance:
+            outcome = run(plan, sink.write, advance=advance, keeping=sink.keeping, journal=sink.journal)
             sink.hear(outcome)
     info = sink.info(outcome.frames)
-    report = _report(plan, outcome, sink, target, time.perf_counter() - began)
+    report = make_report(plan, facts, outcome, sink, time.perf_counter() - began)
     report["events"] = events_as_json(outcome.events if wish.events is None else wish.events)
     if target is not None:
-        _write_report(target, report)
+        write_report(target, report)
     reopen = plan.source.reopen if plan.source.reopenable else None
     return Translation(target, info, report, time.perf_counter() - began, video, reopen, sink.kept())
 
@@ -153,7 +154,8 @@ def train(
         steps: optimiser steps, instead of or beside minutes.
         resume: go on from checkpoints of an interrupted training of the same examples into the same output.
         **config: fields of `vid2vid.TrainConfig`: preset, seed, size, device, precision, start, batch, crop,
-            learning_rate, patience_minutes, judge_every_s, save_every_s, tracker, strict, overwrite, progress.
+            learning_rate, patience_minutes, judge_every_s, save_every_s, tracker, strict, overwrite, progress; and
+            backbone, prompt, rank, window to teach adapters of a diffusion model instead of the task's own generator.
 
     Returns:
         The bundle, how long it took, and the scores on the way.
@@ -219,80 +221,9 @@ def _bar(plan: Plan) -> Iterator[Callable[[int], None]]:
         yield advance
 
 
-def _report(plan: Plan, outcome: Outcome, sink: Sink, target: Path | None, seconds: float) -> dict[str, Any]:
-    read, timings = plan.source.report, outcome.timings
-    return {
-        "task": plan.task.name,
-        "bundle": plan.bundle.path.name if plan.bundle else None,
-        "summary": outcome.task_report.get("summary", plan.task.summary),
-        "task_report": dict(outcome.task_report),
-        "options": asdict(plan.request.options),
-        "seed": plan.config.seed,
-        "strength": plan.config.strength,
-        "source": {
-            "width": plan.request.info.width,
-            "height": plan.request.info.height,
-            "fps": float(plan.request.info.fps),
-            "kind": plan.request.info.kind,
-            "name": plan.request.info.path.name if plan.request.info.path else None,
-        },
-        "working_size": [plan.request.width, plan.request.height],
-        "frames": outcome.frames,
-        "cuts": timings.cuts,
-        "input": {
-            "concealed": read.concealed,
-            "concealed_frames": list(read.concealed_frames),
-            "damaged": read.damaged,
-            "truncated": read.truncated,
-            "notes": list(read.notes),
-        },
-        "audio": sink.audio(),
-        "device": outcome.device,
-        "dtype": outcome.dtype,
-        "engine": plan.config.engine,
-        "seconds": {
-            "total": round(seconds, 3),
-            "setup": round(outcome.setup_s, 3),
-            "render": round(outcome.render_s, 3),
-            **{stage: round(getattr(timings, stage), 3) for stage in ("read", "conditions", "generator", "output")},
-        },
-        "fps": round(outcome.frames / max(outcome.render_s, 1e-9), 2),
-        "provenance": _provenance(plan, target),
-        "versions": {name: version(name) for name in _VERSIONED},
-    }
-
-
-def _provenance(plan: Plan, target: Path | None) -> dict[str, Any]:
-    path = plan.request.info.path
-    return {
-        "generator": f"vid2vid {version('vid2vid')}",
-        "statement": f"Made by software from another video (task {plan.task.name}); not a recording.",
-        "task": plan.task.name,
-        "source_sha256": file_hash(path) if path is not None and path.is_file() else None,
-        "weights_sha256": file_hash(plan.weights) if plan.weights is not None else None,
-        "output_sha256": file_hash(target) if target is not None else None,
-        "consent": plan.request.consent,
-        "references": _references(plan),
-        "signed": False,
-    }
-
-
-def _references(plan: Plan) -> list[dict[str, str | None]]:
-    """What was shown in the call, else the pictures that the bundle brought, with their hashes."""
-    shown = plan.request.shown or [Reference((key.look,)) for key in plan.request.keys]
-    return [
-        {"name": one.name, "file": one.path.name if one.path else None, "sha256": reference_hash(one)} for one in shown
-    ]
-
-
-def _write_report(target: Path, report: dict[str, Any]) -> None:
-    place = target.with_suffix(".report.json")
-    partial = place.with_name(f".{place.name}.partial-{os.getpid()}")
-    partial.write_text(json.dumps(report, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
-    partial.replace(place)
-
-
-def evaluate(output: Any, source: Any = None, target: Any = None, reference: Any = None) -> Metrics:
+def evaluate(
+    output: Any, source: Any = None, target: Any = None, reference: Any = None, *, prompt: str | None = None
+) -> Metrics:
     """Measures a result: temporal steadiness, sharpness, and closeness to a target where there is one.
 
     Args:
@@ -300,6 +231,7 @@ def evaluate(output: Any, source: Any = None, target: Any = None, reference: Any
         source: what it was made from; flow and masks are taken from it.
         target: what it should be, frame by frame.
         reference: not used by any metric yet.
+        prompt: text that the result should agree with.
 
     Returns:
         See `Metrics`; fields are None where what they need is missing.
@@ -318,7 +250,7 @@ def evaluate(output: Any, source: Any = None, target: Any = None, reference: Any
         result, before, wanted = (None if one is None else (frame.pixels for frame in one) for one in opened)
         if result is None:
             raise UsageError("output=None: give the clip to be measured.")
-        return measure(result, before, wanted)
+        return measure(result, before, wanted, prompt)
     finally:
         for one in opened:
             if one is not None:
@@ -340,3 +272,25 @@ def estimate(video: Any, task: str | Path | Task[Any], **same: Any) -> Estimate:
     from vid2vid.estimating import estimate_call
 
     return estimate_call(video, task, same)
+
+
+def verify(path: str | Path, *, thorough: bool = True) -> Verification:
+    """Says what a video or picture tells of its origin, by its content credentials and by the watermark in its frames.
+
+    Works offline. A copy that lost its credentials is known again by its watermark, and what was done by this machine's
+    list of renders.
+
+    Args:
+        path: the file.
+        thorough: whether to look for turned and stretched watermarks where none is found, which takes some seconds.
+
+    Returns:
+        State of manifest and watermark, consent, and in `reasons` what each means; see docs/responsible-use.md for what
+        they prove.
+
+    Raises:
+        InputError: the file is not there, or is no video or picture.
+    """
+    from vid2vid.provenance import verify_file
+
+    return verify_file(path, thorough=thorough)

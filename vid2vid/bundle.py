@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vid2vid.card import write_card
-from vid2vid.description import FILE_NAME, FORMAT, KeyEntry, file_inside, read_description, require
+from vid2vid.description import FILE_NAME, FORMAT, Adapter, KeyEntry, file_inside, read_description, require
 from vid2vid.errors import (
     CorruptWeights,
     InputError,
@@ -44,7 +44,7 @@ from vid2vid.hashing import file_hash
 from vid2vid.types import KeyPair
 
 if TYPE_CHECKING:
-    from vid2vid.backbones.generator import CompactGenerator
+    from vid2vid.backbones.weights import Formed
     from vid2vid.config import BackboneConfig
     from vid2vid.types import Picture
 
@@ -80,10 +80,12 @@ class Bundle:
     """How it was trained."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Name of what it was made with -> version."""
+    adapter: Adapter | None = None
+    """What the weights are added to, where they are adapters of a pretrained model; None for a compact generator."""
 
     @property
     def weights(self) -> Path:
-        """The generator's weights."""
+        """The generator's weights, or the adapters."""
         return self.path / _WEIGHTS
 
     @property
@@ -121,7 +123,7 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
         NewerFormat: a later version of vid2vid wrote it.
         UnsafeFormat: a name leads out of the folder, or the weights are a pickle.
         CorruptWeights, WeightsMismatch, BadWeights: the weights are damaged, of another shape or not finite.
-        InvalidOption: it has adapters, which the compact backbone cannot take.
+        InvalidOption: it has adapters beside a compact generator, which takes none.
     """
     folder = standing(Path(path))
     if not folder.exists():
@@ -143,6 +145,7 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
         scores=found.scores,
         recipe=found.recipe,
         versions=found.versions,
+        adapter=found.adapter,
     )
     _check_weights(bundle)
     return bundle
@@ -175,7 +178,7 @@ def check_bundle_path(path: str | os.PathLike[str], *, overwrite: bool = False) 
 
 def save_bundle(
     path: str | os.PathLike[str],
-    net: CompactGenerator,
+    net: Formed,
     *,
     task: str,
     backbone: BackboneConfig,
@@ -190,6 +193,7 @@ def save_bundle(
     summary: str = "",
     limits: Sequence[str] = (),
     measured: str = "held out",
+    adapter: Adapter | None = None,
     overwrite: bool = False,
 ) -> Bundle:
     """Writes a bundle that is complete and readable, or nothing.
@@ -199,13 +203,14 @@ def save_bundle(
 
     Args:
         path: the folder to write.
-        net: the trained generator, as `make_generator(backbone, channels)` makes it.
+        net: the trained generator, as `make_generator(backbone, channels)` makes it, or adapters.
         task, backbone, channels, options, keys, data, metrics, scores, recipe: see `Bundle`. In them dataclasses become
             objects, paths text, and numbers that are not finite null.
         previews: name without suffix -> `(H, W, 3)` uint8 picture, or a PNG file to copy.
         summary: what the look does, in a sentence for the card.
         limits: what it does not do, in sentences for the card.
         measured: what the metrics were taken on, in a word or two for the card.
+        adapter: what adapters are added to; None for a compact generator.
         overwrite: whether a bundle that is there may be replaced.
 
     Returns:
@@ -231,7 +236,7 @@ def save_bundle(
         "scores": scores,
         "recipe": recipe or {},
         "versions": {name: version(name) for name in ("vid2vid", "torch")} | {"python": platform.python_version()},
-        "adapters": [],
+        "adapters": [adapter] if adapter else [],
     }
     card = partial(write_card, target.name, summary=summary, limits=limits, measured=measured)
     with writing(target), beside(target) as folder:
@@ -290,11 +295,16 @@ def _check_weights(bundle: Bundle) -> None:
     from vid2vid.backbones.weights import load_weights
 
     path = file_inside(bundle.path, _WEIGHTS, MAX_WEIGHTS_BYTES)
-    try:
-        outline = _Outline(bundle.backbone, bundle.channels)
-    except InvalidOption as error:
-        raise InvalidBundle(f"'{bundle.path / FILE_NAME}': {error} Copy or train the bundle again.") from error
-    load_weights(outline, path)
+    if bundle.adapter is not None:
+        from vid2vid.backbones.diffusion.adapters import read_adapters
+
+        read_adapters(path)
+    else:
+        try:
+            outline = _Outline(bundle.backbone, bundle.channels)
+        except InvalidOption as error:
+            raise InvalidBundle(f"'{bundle.path / FILE_NAME}': {error} Copy or train the bundle again.") from error
+        load_weights(outline, path)
     found = file_hash(path)
     if found != bundle.weights_sha256:
         raise CorruptWeights(
@@ -310,7 +320,7 @@ def _key_fields(number: int, key: KeyPair) -> dict[str, Any]:
 
 def _fill(
     folder: Path,
-    net: CompactGenerator,
+    net: Formed,
     described: Mapping[str, Any],
     keys: Sequence[KeyPair],
     previews: Mapping[str, Picture | Path],
@@ -320,8 +330,10 @@ def _fill(
     _write_pictures(folder, keys, previews)
     _write_weights(folder / _WEIGHTS, net)
     plain = _plain({**described, "weights_sha256": file_hash(folder / _WEIGHTS)})
-    (folder / _CARD).write_text(card(plain), "utf-8")
-    (folder / FILE_NAME).write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    # Names of files need not be text.
+    (folder / _CARD).write_text(card(plain), "utf-8", errors="replace")
+    described_as = json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
+    (folder / FILE_NAME).write_text(described_as, "utf-8", errors="backslashreplace")
 
 
 def _write_pictures(folder: Path, keys: Sequence[KeyPair], previews: Mapping[str, Picture | Path]) -> None:
@@ -342,7 +354,7 @@ def _write_pictures(folder: Path, keys: Sequence[KeyPair], previews: Mapping[str
             write_image(folder / _PREVIEWS / f"{name}.png", picture)
 
 
-def _write_weights(path: Path, net: CompactGenerator) -> None:
+def _write_weights(path: Path, net: Formed) -> None:
     from safetensors import SafetensorError
 
     from vid2vid.backbones.weights import save_weights

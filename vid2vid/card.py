@@ -88,6 +88,8 @@ def _key_limits(keys: int) -> tuple[str, ...]:
 
 
 def _shape(backbone: Mapping[str, Any]) -> dict[str, Any]:
+    if backbone["name"] == "diffusers":  # its shape is the base model's, which the recipe names
+        return {}
     return {"generator": ", ".join(f"{name} {value}" for name, value in backbone.items() if value is not None)}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -22,7 +21,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from vid2vid.errors import CorruptCheckpoint
-from vid2vid.folders import sync
+from vid2vid.folders import sync, write_durably
 from vid2vid.hashing import file_hash
 
 _LOG = logging.getLogger(__name__)
@@ -120,22 +119,6 @@ def newest(folder: Path) -> Checkpoint | None:
             "Restore one of them, or remove the folder to start afresh."
         )
     return None
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Writes a file and waits until it is on the disk."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def replace_durably(path: Path, content: bytes) -> None:
-    """As `write_durably`, but the path holds the old content or the new one at every moment."""
-    partial = path.with_name(f".{path.name}.partial")
-    write_durably(partial, content)
-    partial.replace(path)
-    sync(path.parent)
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Literal
 
 from vid2vid.errors import InvalidOption
@@ -13,6 +14,14 @@ NUMBER_FORMATS: tuple[NumberFormat, ...] = ("float32", "bfloat16", "float16")
 ENGINES = ("torch", "openvino")
 PresetName = Literal["fast", "default", "fine"]
 PRESETS: tuple[PresetName, ...] = ("fast", "default", "fine")
+
+
+MAX_SEED = 2**32 - 1
+"""What every source of chance takes."""
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _require(condition: bool, message: str) -> None:
@@ -85,6 +94,14 @@ class TrainConfig:
     """Seconds between checkpoints."""
     tracker: bool = False
     """Whether scalars are written for TensorBoard."""
+    backbone: str | None = None
+    """None teaches the task's own generator; `diffusers:<hub id or folder>[@revision]` adapters for that model."""
+    prompt: str | None = None
+    """Text that goes with every example, for a diffusion model; None takes the task's own."""
+    rank: int = 8
+    """Columns of a diffusion model's adapters: more can learn more, and forget more."""
+    window: int | None = None
+    """Frames of a window of a diffusion model; None takes what its family recommends."""
     strict: bool = False
     """Whether one faulty example stops everything, instead of being left out and listed."""
     overwrite: bool = False
@@ -98,6 +115,8 @@ class TrainConfig:
         _require(self.steps is None or self.steps >= 1, f"steps={self.steps}: at least 1 is needed.")
         _require(self.size is None or self.size >= 64, f"size={self.size}: at least 64 pixels are needed.")
         _require(self.batch is None or self.batch >= 1, f"batch={self.batch}: at least 1 is needed.")
+        _require(1 <= self.rank <= 256, f"rank={self.rank}: 1 to 256 is needed.")
+        _require(self.window is None or self.window >= 1, f"window={self.window}: at least 1 frame is needed.")
         _require(self.crop is None or self.crop >= 32, f"crop={self.crop}: at least 32 pixels are needed.")
         _require(
             self.learning_rate is None or 0 < self.learning_rate < 1,
@@ -137,8 +156,22 @@ class RenderConfig:
     """Whether a progress bar is drawn on stderr."""
 
     def __post_init__(self) -> None:
-        _require(self.size is None or self.size >= 32, f"size={self.size}: at least 32 pixels are needed.")
-        _require(0.0 <= self.strength <= 1.0, f"strength={self.strength}: a number from 0 to 1 is needed.")
+        _require(
+            self.size is None or (_whole(self.size) and self.size >= 32),
+            f"size={self.size!r}: a whole number of at least 32 pixels is needed.",
+        )
+        _require(
+            isinstance(self.strength, Real) and 0.0 <= self.strength <= 1.0,
+            f"strength={self.strength!r}: a number from 0 to 1 is needed.",
+        )
+        _require(
+            _whole(self.seed) and 0 <= self.seed <= MAX_SEED,
+            f"seed={self.seed!r}: a whole number from 0 to {MAX_SEED} is needed.",
+        )
+        _require(
+            self.device is None or isinstance(self.device, str),
+            f"device={self.device!r}: text such as 'cpu' or 'cuda:0' is needed.",
+        )
         _require(
             self.dtype is None or self.dtype in NUMBER_FORMATS,
             f"dtype={self.dtype!r}: one of {', '.join(NUMBER_FORMATS)} is needed.",

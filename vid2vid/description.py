@@ -64,6 +64,46 @@ _WORDS: Mapping[type, str] = {
 _T = TypeVar("_T")
 
 
+_ADAPTER_KINDS: Mapping[str, type] = {
+    "base": str,
+    "revision": object,
+    "fingerprint": str,
+    "family": str,
+    "pipeline": str,
+    "rank": int,
+    "window": int,
+    "control": object,
+    "prompt": str,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """What the weights of a bundle are added to, where they are adapters of a pretrained model."""
+
+    base: str
+    """Hub id of the model, or the folder as it was given."""
+    revision: str | None
+    """Commit of the hub's repository; None for a folder."""
+    fingerprint: str
+    """Hash that tells the model from others; see `backbones.diffusion.location.fingerprint`."""
+    family: str
+    pipeline: str
+    """Class name in the model's `model_index.json`."""
+    rank: int
+    window: int
+    """Frames of the windows that it learned from."""
+    control: str | None
+    """Kind of the control clip that it was shown."""
+    prompt: str
+    """Text that went with its examples."""
+
+    @property
+    def location(self) -> str:
+        """The model as `backbone=` names it."""
+        return f"diffusers:{self.base}" + (f"@{self.revision}" if self.revision else "")
+
+
 @dataclass(frozen=True, slots=True)
 class KeyEntry:
     """One key frame as the description lists it."""
@@ -91,6 +131,7 @@ class Description:
     recipe: Mapping[str, Any]
     versions: Mapping[str, str]
     weights_sha256: str
+    adapter: Adapter | None = None
 
 
 def read_description(folder: Path) -> Description:
@@ -107,12 +148,13 @@ def read_description(folder: Path) -> Description:
     """
     where = file_inside(folder, FILE_NAME, MAX_BYTES)
     try:
-        found = json.loads(where.read_bytes().decode(), parse_constant=_refuse_constant)
+        found = json.loads(where.read_bytes().decode(), parse_constant=_refuse_constant, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise InvalidBundle(f"'{where}' is not JSON ({error}). Copy or train the bundle again.") from error
     _check_format(_typed(found, dict, "the whole", where), where)
     _check_fields(found, _KINDS, "", where)
-    if found["adapters"]:
+    adapter = _adapter(found["adapters"], where) if found["backbone"].get("name") == "diffusers" else None
+    if found["adapters"] and adapter is None:
         count = len(found["adapters"])
         raise InvalidOption(
             f"'{where}' lists {count} adapter(s); adapters need a diffusion backbone, and {found['task']!r} has a "
@@ -131,6 +173,7 @@ def read_description(folder: Path) -> Description:
         recipe=found["recipe"],
         versions={name: _typed(text, str, f"versions.{name}", where) for name, text in found["versions"].items()},
         weights_sha256=_hash(found["weights_sha256"], "weights_sha256", where),
+        adapter=adapter,
     )
 
 
@@ -169,6 +212,14 @@ def require(condition: bool, where: Path, fault: str) -> None:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number in JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose every name stands once; what checks the first of two and uses the second can be fooled."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"a name stands twice among {reprlib.repr([name for name, _ in pairs])}")
+    return found
 
 
 def _check_format(found: Mapping[str, Any], where: Path) -> None:
@@ -220,6 +271,19 @@ def _backbone(found: Mapping[str, Any], where: Path) -> BackboneConfig:
         return BackboneConfig(**{**found, "blocks": tuple(blocks)})
     except InvalidOption as error:
         raise InvalidBundle(f"'{where}': backbone has {error} Copy or train the bundle again.") from error
+
+
+def _adapter(found: Sequence[Any], where: Path) -> Adapter:
+    require(len(found) == 1, where, f"adapters lists {len(found)} entries; a bundle of a diffusion model has one")
+    fields = _typed(found[0], dict, "adapters[0]", where)
+    _check_fields(fields, _ADAPTER_KINDS, "adapters[0].", where)
+    for name in ("revision", "control"):
+        fits = fields[name] is None or isinstance(fields[name], str)
+        require(fits, where, f"adapters[0].{name} is {reprlib.repr(fields[name])}; text or null is needed")
+    _hash(fields["fingerprint"], "adapters[0].fingerprint", where)
+    for name, most in (("rank", _MAX_WIDTH), ("window", _MAX_CHANNELS)):
+        require(1 <= fields[name] <= most, where, f"adapters[0].{name} is {fields[name]}; 1 to {most} is needed")
+    return Adapter(**fields)
 
 
 def _channels(found: Mapping[str, Any], where: Path) -> Mapping[str, int]:

@@ -28,6 +28,9 @@ _REQUIRED = (
     "opencv-python-headless",
     "kornia",
     "accelerate",
+    "diffusers",
+    "transformers",
+    "ftfy",
     "lpips",
     "safetensors",
     "pyloudnorm",
@@ -67,6 +70,7 @@ def examine() -> tuple[Check, ...]:
         _disk(Path(tempfile.gettempdir()), "disk for temporary files"),
         _codecs(),
         *_extras(),
+        *_diffusion(),
         *_tasks(),
     )
 
@@ -178,6 +182,34 @@ def _extras() -> Iterator[Check]:
             yield Check(module, "ok", f"installed: {use}")
         else:
             yield Check(module, "warn", f"not installed: {use}", f"pip install 'vid2vid[{extra}]'")
+
+
+def _diffusion() -> Iterator[Check]:
+    """Which families of pretrained models fit here, and which models are here already."""
+    import torch
+
+    from vid2vid.backbones.diffusion.family import family_names, get_family
+    from vid2vid.backbones.diffusion.hub import models_here
+    from vid2vid.backbones.diffusion.memory import family_needs
+
+    gpu = torch.cuda.is_available()
+    free = torch.cuda.mem_get_info()[0] if gpu else _available_memory()
+    free_mb = None if free is None else free / 1e6
+    whole: list[str] = []
+    offloaded: list[str] = []
+    beyond: list[str] = []
+    for name in family_names():
+        needed, least = family_needs(get_family(name))
+        # In main memory weights are float32 and nothing can wait elsewhere.
+        needed, least = (needed, least) if gpu else (2.0 * needed, 2.0 * needed)
+        fits = whole if free_mb is None or needed <= free_mb else offloaded if least <= free_mb else beyond
+        fits.append(f"{name} {needed / 1e3:.0f} GB")
+    told = (("fit", whole), ("fit with offload", offloaded), ("do not fit at their usual size", beyond))
+    found = "; ".join(f"{what}: {', '.join(names)}" for what, names in told if names)
+    where = "GPU" if gpu else "CPU alone, where a window takes minutes to hours"
+    yield Check("diffusion families", "ok", f"{found} ({where})")
+    models = ", ".join(models_here()) or "none fetched; backbone='diffusers:<hub id>' fetches one"
+    yield Check("diffusion models", "ok", models)
 
 
 def _tasks() -> Iterator[Check]:

@@ -8,17 +8,19 @@
     │   ├── InputNotFound, EmptyInput, NotAVideo, NoVideoStream, NoDecodableFrames
     │   ├── UnreadableContainer, UnsupportedCodec, TruncatedInput, CorruptInput
     │   ├── TooSmall, TooLarge, BadTimebase, InvalidFrames
-    │   ├── InvalidExamples
+    │   ├── InvalidExamples, InputChanged
     │   └── NoFigures
     ├── ModelError (exit 4)      tasks, backbones and their weights
     │   ├── BrokenPlugin, DuplicateTask, EngineUnavailable
     │   ├── InvalidBundle, NewerFormat
     │   ├── BadWeights, WeightsMismatch, CorruptWeights, UnsafeFormat, NonFiniteOutput
+    │   ├── InvalidModel, UnsupportedModel, OfflineModelMissing
     │   └── CorruptCheckpoint
     ├── ResourceError (exit 5)   disk, memory, permissions
     │   └── OutputNotWritable, OutputBusy, OutputDiskFull, OutOfMemory
-    └── PolicyError (exit 6)
-        └── ConsentRequired
+    ├── Interrupted (exit 130)   Ctrl-C or a polite kill, on the command line
+    └── PolicyError (exit 6)     rules of responsible use
+        └── ConsentRequired, ConsentInvalid, MarkingError
 
 A message names the thing, the value got, what is allowed and the next step. `code` is stable and meant for programs;
 `exit_code` is what the command line returns.
@@ -176,6 +178,12 @@ class NoFigures(InputError):
     code = "no_figures"
 
 
+class InputChanged(InputError):
+    """The source is not what it was when the render began."""
+
+    code = "input_changed"
+
+
 class ModelError(Vid2VidError):
     """A task, a backbone or its weights cannot be used."""
 
@@ -243,6 +251,24 @@ class UnsafeFormat(ModelError):
     code = "unsafe_format"
 
 
+class InvalidModel(ModelError):
+    """A folder or hub's repository holds no whole diffusers model."""
+
+    code = "invalid_model"
+
+
+class UnsupportedModel(ModelError):
+    """A pretrained model of a kind that no family of backbones runs."""
+
+    code = "unsupported_model"
+
+
+class OfflineModelMissing(ModelError):
+    """A pretrained model is not on this machine and cannot be fetched; the message says how to place it."""
+
+    code = "offline_model_missing"
+
+
 class NonFiniteOutput(ModelError):
     """A backbone produced a frame that holds NaN or infinity."""
 
@@ -280,6 +306,13 @@ class OutOfMemory(ResourceError):
     code = "out_of_memory"
 
 
+class Interrupted(Vid2VidError):
+    """The render was stopped from outside; the message says how to go on. From Python it is a KeyboardInterrupt."""
+
+    code = "interrupted"
+    exit_code = 130
+
+
 class PolicyError(Vid2VidError):
     """A rule of responsible use forbids the call."""
 
@@ -291,3 +324,15 @@ class ConsentRequired(PolicyError):
     """The task shows a person and `consent` was not given."""
 
     code = "consent_required"
+
+
+class ConsentInvalid(PolicyError):
+    """A consent record is no such record, has expired, or does not cover this call."""
+
+    code = "consent_invalid"
+
+
+class MarkingError(PolicyError):
+    """An output could not be signed or marked, so it is not made: a key or certificate is missing or unusable."""
+
+    code = "marking"

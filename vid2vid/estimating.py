@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,7 @@ from vid2vid.render import Call, Plan, frame_total, make_plan, run
 from vid2vid.types import Estimate
 
 if TYPE_CHECKING:
+    from vid2vid.render import Outcome
     from vid2vid.task import Task
     from vid2vid.types import Frame, Picture
 
@@ -79,7 +81,9 @@ class _Trial:
                 writer.write(picture, Fraction(frame.index) / info.fps)
                 self._finished.append(time.perf_counter())
 
-            run(plan, write, frames=self._beginning())
+            outcome = run(plan, write, frames=self._beginning())
+        if int(outcome.model.get("window", 1)) > 1:
+            return self._by_windows(total, outcome)
         overhead = self._finished[0] - self._began + self._saved_s
         per_frame, spread = self._pace()
         seconds = overhead + per_frame * max(0, total - 1)
@@ -95,8 +99,28 @@ class _Trial:
             note=self._note(total, doubt),
         )
 
+    def _by_windows(self, total: int, outcome: Outcome) -> Estimate:
+        """Of a model that hands frames out a window at a time: one window was tried, shared frames are made twice."""
+        window, overlap, tried = int(outcome.model["window"]), int(outcome.model["overlap"]), len(self._finished)
+        pace = outcome.render_s / tried
+        windows = max(1, -(-(total - overlap) // (window - overlap)))
+        seconds = outcome.setup_s + pace * (total + (windows - 1) * overlap)
+        return Estimate(
+            frames=total,
+            seconds=seconds,
+            low_s=seconds * (1.0 - 2 * DOUBT),
+            high_s=seconds * (1.0 + 2 * DOUBT),
+            peak_memory_mb=peak_memory_mb(),
+            output_mb=self._place.stat().st_size / 1e6 * total / tried,
+            fps=total / max(seconds - outcome.setup_s, 1e-9),
+            note=f"From one window of {tried} frames; the film takes {windows} windows of {window}.",
+        )
+
     def _beginning(self) -> Any:
-        """Frames until the time is up, but enough to judge by."""
+        """Frames until the time is up, but enough to judge by; of a model that works in windows, one of them."""
+        if self._plan.pretrained is not None and (window := self._plan.pretrained.window()) > 1:
+            yield from islice(self._plan.source, window)
+            return
         started: float | None = None
         for number, frame in enumerate(self._plan.source):
             yield frame

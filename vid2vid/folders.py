@@ -91,3 +91,19 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Writes a file and waits until it is on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_durably(path: Path, content: bytes) -> None:
+    """As `write_durably`, but the path holds the old content or the new one at every moment."""
+    partial = path.with_name(f".{path.name}.partial")
+    write_durably(partial, content)
+    partial.replace(path)
+    sync(path.parent)

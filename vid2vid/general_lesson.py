@@ -189,7 +189,7 @@ def windows_of(task: Task[Any], passage: Passage) -> Iterator[Window]:
     if passage.seed % 2:  # mirrored: what is left and right in a picture seldom matters to a task
         targets, sources = (np.ascontiguousarray(frames[:, :, ::-1]) for frames in (targets, sources))
     rng = np.random.default_rng(passage.seed)
-    conditions = _conditions(task, sources, targets, passage, rng)
+    conditions = conditions_of(task, sources, targets, passage, rng)
     motion = conditions.motion
     assert motion is not None
     maps = torch.cat([conditions.maps[name] for name in task.channels], 1)
@@ -202,9 +202,10 @@ def windows_of(task: Task[Any], passage: Passage) -> Iterator[Window]:
         yield Window(*(each[part][None] for each in (maps, target, reference, motion.flow, motion.weight)))
 
 
-def _conditions(
+def conditions_of(
     task: Task[Any], sources: Picture, targets: Picture, passage: Passage, rng: np.random.Generator
 ) -> Conditions:
+    """What a task's own `condition()` derives from the frames of a passage, each `(T, H, W, 3)` uint8."""
     count, height, width = sources.shape[:3]
     other = passage.target.read(int(rng.integers(passage.target.taught)), 1)[0][passage.box]
     request = Request(
@@ -302,7 +303,7 @@ class TaskJudge:
             sources = np.stack([self._task.simulate(frame, passage.seed, t) for t, frame in enumerate(targets)])
         else:
             sources = passage.source.read(passage.first, passage.length)[:, *passage.box]
-        conditions = _conditions(self._task, sources, targets, passage, np.random.default_rng(passage.seed))
+        conditions = conditions_of(self._task, sources, targets, passage, np.random.default_rng(passage.seed))
         backbone = CompactBackbone(net, tuple(self._task.channels), self._task.backbone)
         frames = torch.from_numpy(np.ascontiguousarray(sources)).permute(0, 3, 1, 2).float() / 255.0
         made, _ = backbone.step(Chunk(frames, 0), conditions, backbone.start(_request_of(passage)))

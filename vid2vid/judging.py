@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from vid2vid.backbones.generator import CompactGenerator
-from vid2vid.checkpoint import replace_durably
 from vid2vid.errors import InvalidOption
 from vid2vid.fitting import Judge, Score, ScoredAt
+from vid2vid.folders import replace_durably
 from vid2vid.losses import ShiftTolerantLPIPS
 from vid2vid.metrics import as_tensor, psnr_db
 from vid2vid.previews import curve, sheet, write_png

@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import torch
 
+from vid2vid.backbones.clip import find_clip
 from vid2vid.composite import resize, shrunk
 from vid2vid.conditions.flow import FlowEstimator, absolute, luma, warp
 from vid2vid.errors import EmptyInput, EngineUnavailable, InvalidFrames
@@ -54,7 +55,10 @@ _ALEXNET_FILE: Final = "alexnet-owt-7be5be79.pth"
 
 
 def measure(
-    output: Iterable[Picture], source: Iterable[Picture] | None = None, target: Iterable[Picture] | None = None
+    output: Iterable[Picture],
+    source: Iterable[Picture] | None = None,
+    target: Iterable[Picture] | None = None,
+    prompt: str | None = None,
 ) -> Metrics:
     """Measures a rendered clip against what it was made from and what it should be.
 
@@ -67,6 +71,7 @@ def measure(
         output: frames `(H, W, 3)` uint8 sRGB of one size.
         source: the clip it was made from, frame for frame; flow and occlusion come from it.
         target: the true pictures, frame for frame.
+        prompt: text that the output should agree with, measured by CLIP.
 
     Returns:
         The metrics; None where a clip or a network is missing. `warp_error` is NaN for a single frame.
@@ -75,7 +80,7 @@ def measure(
         EmptyInput: if there is not one frame to measure.
         InvalidFrames: if a frame is not `(H, W, 3)` uint8 or a clip changes its size.
     """
-    run = _Run()
+    run = _Run(prompt)
     for picture, others in _together(output, {"source": source, "target": target}, run.notes):
         run.add(picture, others.get("source"), others.get("target"))
     return run.result()
@@ -183,8 +188,9 @@ class _Spread:
 class _Run:
     """Everything gathered over one clip."""
 
-    def __init__(self) -> None:
+    def __init__(self, prompt: str | None = None) -> None:
         self.notes: list[str] = []
+        self._clip = _Clip(prompt, self._note)
         self._frames = 0
         self._flow = FlowEstimator("medium")
         self._means = {name: _Mean() for name in _MEANS}
@@ -201,6 +207,7 @@ class _Run:
             self._add_pair(*self._last, output, source)
         if target is not None:
             self._add_fidelity(output, source, target)
+        self._clip.add(self._frames, None if self._last is None else self._last[0], output)
         self._last = (output.copy(), None if source is None else source.copy())
         self._frames += 1
 
@@ -272,6 +279,8 @@ class _Run:
             source_psnr_db=means["source_psnr"],
             source_st_lpips=self._spread.mean("source_st_lpips"),
             lpips=self._spread.mean("lpips"),
+            clip_consistency=self._clip.spread.mean("consistency"),
+            clip_prompt=self._clip.spread.mean("prompt"),
             notes=tuple(self.notes),
         )
 
@@ -282,6 +291,26 @@ class _Run:
             self._note("The source stands still, so no motion degree can be given.")
             return None
         return motion / source_motion
+
+
+class _Clip:
+    """CLIP's view of evenly spread frames and their predecessors, where the network is on this machine."""
+
+    def __init__(self, prompt: str | None, note: Callable[[str], None]) -> None:
+        found = find_clip()
+        if isinstance(found, str):
+            note(found)
+        self._net = None if isinstance(found, str) else found
+        self._text = None if self._net is None or prompt is None else self._net.text(prompt)
+        self.spread = _Spread()
+
+    def add(self, index: int, earlier: Picture | None, output: Picture) -> None:
+        if self._net is None or not self.spread.wants(index):
+            return
+        here = self._net.picture(output)
+        before = None if earlier is None else 100.0 * float(here @ self._net.picture(earlier))
+        agreed = None if self._text is None else 100.0 * float(here @ self._text)
+        self.spread.add(index, {"consistency": before, "prompt": agreed})
 
 
 def _together(

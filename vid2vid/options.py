@@ -69,20 +69,34 @@ def parse_options(task: Task[Any], options: Mapping[str, object], reserved: Coll
         InvalidOption: for an unknown name or a value of the wrong type or range; says what is allowed.
     """
     wanted = _types_of(task.Options)
-    values = {}
-    for name, value in options.items():
+    for name in options:
         if name not in wanted:
             raise InvalidOption(_unknown(task, name, wanted, reserved))
+    return read_options(task.Options, options, f"task {task.name!r}")
+
+
+def read_options(kind: type[Any], options: Mapping[str, object], owner: str) -> Any:
+    """Makes an instance of an options dataclass.
+
+    Args:
+        kind: the dataclass.
+        options: name -> value, each a field's name; text is read as the field's type.
+        owner: whose options they are, for errors: "task 'paired'".
+
+    Raises:
+        InvalidOption: for a value of the wrong type or range; says what is allowed.
+    """
+    wanted = _types_of(kind)
+    values = {}
+    for name, value in options.items():
         try:
             values[name] = _coerce(value, wanted[name])
         except _Unfit:
-            raise InvalidOption(
-                f"Option {name}={value!r} of task {task.name!r}: {_allowed(wanted[name])} is needed."
-            ) from None
+            raise InvalidOption(f"Option {name}={value!r} of {owner}: {_allowed(wanted[name])} is needed.") from None
     try:
-        return task.Options(**values)
+        return kind(**values)
     except (ValueError, TypeError) as error:
-        raise InvalidOption(f"Options of task {task.name!r}: {error}") from error
+        raise InvalidOption(f"Options of {owner}: {error}") from error
 
 
 def describe_options(options: type[Any]) -> dict[str, str]:

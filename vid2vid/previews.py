@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from vid2vid.checkpoint import replace_durably
 from vid2vid.errors import InvalidFrames
+from vid2vid.folders import replace_durably
 
 if TYPE_CHECKING:
     from vid2vid.types import Picture

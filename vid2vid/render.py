@@ -4,37 +4,49 @@ from __future__ import annotations
 
 import contextlib
 import os
+import reprlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from vid2vid.adapter_base import with_base
+from vid2vid.backbones.diffusion.location import is_location
 from vid2vid.bundle import is_bundle, load_bundle
 from vid2vid.config import RenderConfig
 from vid2vid.errors import (
     ConsentRequired,
     InvalidBundle,
     InvalidOption,
-    OutOfMemory,
     ReferenceRequired,
 )
+from vid2vid.hashing import file_hash
+from vid2vid.headroom import check_headroom
 from vid2vid.io import FrameSource, open_source
 from vid2vid.options import parse_options
-from vid2vid.references import pictures_of, read_references
+from vid2vid.pretrained import OPTION_NAMES, Pretrained, check_pretrained, split_options
+from vid2vid.provenance.consent import BASES, read_consent
+from vid2vid.references import pictures_of, read_references, reference_hash
 from vid2vid.registry import get_task, task_names, weights_path
 from vid2vid.task import Task
 from vid2vid.types import AUDIO_MODES, Request
 
 if TYPE_CHECKING:
-    from vid2vid.bundle import Bundle
-    from vid2vid.config import BackboneConfig
-    from vid2vid.pipeline import Timings
-    from vid2vid.types import AudioMode, Event, Frame, Ground, Picture
+    import torch
 
-CONSENTS: Final = ("self", "licensed", "synthetic", "public-domain")
+    from vid2vid.backbones.base import Backbone
+    from vid2vid.bundle import Bundle
+    from vid2vid.config import BackboneConfig, NumberFormat
+    from vid2vid.journal import Journal
+    from vid2vid.lesson import FittedGenerator
+    from vid2vid.pipeline import Keeping, Timings
+    from vid2vid.provenance.consent import Consent
+    from vid2vid.types import AudioMode, Event, Frame, Ground, Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +59,17 @@ class Call:
     prompt: str | None = None
     backbone: str | None = None
     audio: str = "auto"
-    consent: str | None = None
+    consent: Any = None
     fps: Any = None
     options: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("prompt", "backbone", "audio"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise InvalidOption(f"{name}={reprlib.repr(value)}: text is needed.")
+        if not isinstance(self.task, str | os.PathLike | Task):
+            raise InvalidOption(f"task={reprlib.repr(self.task)}: a name, the path of a bundle or a Task is needed.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +86,10 @@ class Plan:
     channels: Mapping[str, int]
     bundle: Bundle | None = None
     """The trained bundle that was named as the task."""
+    consent: Consent | None = None
+    """The basis, or the record, on which people are shown."""
+    pretrained: Pretrained | None = None
+    """The pretrained model that runs the task in place of its own generator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +107,10 @@ class Outcome:
     """What the task saw happen, in the order of time."""
     ground: Ground = "hard"
     """What feet meet, as the task tells."""
+    conceded: tuple[str, ...] = ()
+    """What had to be given up on the way for want of memory or of finite numbers, in plain words."""
+    model: Mapping[str, Any] = field(default_factory=dict)
+    """What a pretrained model tells of this render; empty for others."""
 
 
 def make_plan(call: Call, config: RenderConfig) -> Plan:
@@ -92,19 +120,28 @@ def make_plan(call: Call, config: RenderConfig) -> Plan:
         UsageError, InputError, PolicyError: whatever is wrong, before any model loads.
     """
     task, bundle = resolve_task(call.task)
-    options = parse_options(task, {**(bundle.options if bundle else {}), **(call.options or {})})
-    audio = _audio(call.audio, task)
+    call = replace(call, **with_base(bundle, call.backbone, call.prompt, call.options or {}))
     _check_needs(call, task, bundle)
+    given, models = split_options(task, call.backbone, {**(bundle.options if bundle else {}), **(call.options or {})})
+    options = parse_options(task, given, OPTION_NAMES if is_location(call.backbone) else ())
+    audio = _audio(call.audio, task)
+    pretrained = check_pretrained(task, call.backbone, models, call.prompt)
+    config = _sized(config, pretrained)
+    consent = _consent(call, task)
     source = open_source(call.video, fps=call.fps, strict=config.strict)
     try:
         source = task.unfold(source, options)
-        request = _request(call, bundle, options, source, config)
+        request = _request(call, consent, bundle, options, source, config)
+        _check_shown(consent, request, bundle)
+        check_headroom(source.info.width, source.info.height, request.width, request.height)
     except BaseException:
         source.close()
         raise
-    if bundle is None:
-        return Plan(source, task, request, config, audio, weights_path(task), task.backbone, task.channels)
-    return Plan(source, task, request, config, audio, bundle.weights, bundle.backbone, bundle.channels, bundle)
+    if bundle is None or bundle.adapter is not None:
+        weights = None if pretrained and pretrained.in_windows else weights_path(task)
+        own = task.backbone
+        return Plan(source, task, request, config, audio, weights, own, task.channels, bundle, consent, pretrained)
+    return Plan(source, task, request, config, audio, bundle.weights, bundle.backbone, bundle.channels, bundle, consent)
 
 
 def resolve_task(task: str | Path | Task[Any]) -> tuple[Task[Any], Bundle | None]:
@@ -129,7 +166,20 @@ def resolve_task(task: str | Path | Task[Any]) -> tuple[Task[Any], Bundle | None
     return get_task(name), None
 
 
-def _request(call: Call, bundle: Bundle | None, options: Any, source: FrameSource, config: RenderConfig) -> Request:
+def _sized(config: RenderConfig, pretrained: Pretrained | None) -> RenderConfig:
+    """Works at the size that a pretrained model knows, where the call says nothing."""
+    short = pretrained.short_side() if pretrained and pretrained.in_windows else None
+    return config if short is None else replace(config, max_size=min(short, config.max_size))
+
+
+def _request(
+    call: Call,
+    consent: Consent | None,
+    bundle: Bundle | None,
+    options: Any,
+    source: FrameSource,
+    config: RenderConfig,
+) -> Request:
     width, height = working_size(source.info.width, source.info.height, config)
     shown = read_references(call.reference)
     return Request(
@@ -140,11 +190,12 @@ def _request(call: Call, bundle: Bundle | None, options: Any, source: FrameSourc
         references=pictures_of(shown),
         shown=shown,
         keys=bundle.keys if bundle else (),
-        fitted=bundle is not None,
+        fitted=bundle is not None and bundle.adapter is None,
+        adapted=bundle is not None and bundle.adapter is not None,
         scores=_finite(bundle.metrics) if bundle else {},
         open_source=source.reopen if source.reopenable else None,
         prompt=call.prompt,
-        consent=call.consent,
+        consent=None if consent is None else consent.basis,
         seed=config.seed,
         strength=config.strength,
     )
@@ -170,9 +221,18 @@ def _audio(audio: str, task: Task[Any]) -> AudioMode:
 
 
 def _check_needs(call: Call, task: Task[Any], bundle: Bundle | None) -> None:
-    if call.backbone not in (None, task.backbone.name):
-        raise InvalidOption(f"backbone={call.backbone!r}: the task '{task.name}' runs on '{task.backbone.name}'.")
-    if call.prompt is not None and "prompt" not in task.needs:
+    pretrained = is_location(call.backbone)
+    if call.backbone not in (None, task.backbone.name) and not pretrained:
+        raise InvalidOption(
+            f"backbone={call.backbone!r}: the task '{task.name}' runs on '{task.backbone.name}', on "
+            "'diffusers:<hub id or folder>' or on 'keyframes:<hub id or folder>'."
+        )
+    if pretrained and bundle is not None and bundle.adapter is None:
+        raise InvalidOption(
+            f"backbone={call.backbone!r}: '{bundle.path.name}' brings its own generator. Leave backbone out, or name "
+            f"the task '{task.name}'."
+        )
+    if call.prompt is not None and "prompt" not in task.needs and not pretrained:
         raise InvalidOption(
             f"prompt={call.prompt!r}: the task '{task.name}' on '{task.backbone.name}' takes no text. Leave it out."
         )
@@ -180,12 +240,26 @@ def _check_needs(call: Call, task: Task[Any], bundle: Bundle | None) -> None:
         raise ReferenceRequired(
             f"The task '{task.name}' needs reference=: an image or clip of what it should look like."
         )
-    if call.consent is not None and call.consent not in CONSENTS:
-        raise InvalidOption(f"consent={call.consent!r}: one of {', '.join(CONSENTS)} is needed.")
-    if "consent" in task.needs and call.consent is None:
+
+
+def _consent(call: Call, task: Task[Any]) -> Consent | None:
+    """The basis given, or the record, which has to cover this task today."""
+    consent = read_consent(call.consent)
+    if consent is not None:
+        consent.check(task.name)
+    elif "consent" in task.needs:
         raise ConsentRequired(
-            f"The task '{task.name}' shows a person: say on what basis with consent= one of {', '.join(CONSENTS)}."
+            f"The task '{task.name}' shows a person: say on what basis with consent= one of {', '.join(BASES)}, or "
+            "give the path of a record from `vid2vid consent new`."
         )
+    return consent
+
+
+def _check_shown(consent: Consent | None, request: Request, bundle: Bundle | None) -> None:
+    """Where a record lists pictures, those shown have to be among them; of a bundle, its weights."""
+    if consent is not None and consent.references:
+        shown = [reference_hash(one) for one in request.shown]
+        consent.check_references(shown or ([file_hash(bundle.weights)] if bundle else []))
 
 
 def run(
@@ -194,6 +268,8 @@ def run(
     *,
     advance: Callable[[int], None] = lambda count: None,
     frames: Iterable[Frame] | None = None,
+    keeping: Keeping | None = None,
+    journal: Journal | None = None,
 ) -> Outcome:
     """Loads the models and renders.
 
@@ -202,35 +278,60 @@ def run(
         write: takes every finished picture and its frame, in order.
         advance: told how many frames were finished.
         frames: the frames to render in place of the source's own.
+        keeping: how the render is kept, and where it goes on.
+        journal: where a generator that is fitted for this render is kept.
 
     Raises:
         Vid2VidError: from any stage.
     """
     from vid2vid.backbones import build, choose_device, default_dtype
+    from vid2vid.backbones.base import Reporting
     from vid2vid.pipeline import Pipeline
 
     began = time.perf_counter()
     device = choose_device(plan.config.device)
     dtype = plan.config.dtype or default_dtype(device)
+    plan = _key_framed(plan)
     with _memory_errors(plan):
         setup = plan.task.setup(plan.request, device)
-        fitted = plan.task.generator(plan.request, setup, device)
+        fitted = _fitted(plan, setup, device, journal)
         config, channels = (fitted.backbone, fitted.channels) if fitted else (plan.backbone, plan.channels)
         multiple = config.multiple_of
-        height, width = plan.task.canvas(setup) or (plan.request.height, plan.request.width)
+        windowed = plan.pretrained if plan.pretrained and plan.pretrained.in_windows else None
+        canvas = None if windowed else plan.task.canvas(setup)
+        height, width = canvas or (plan.request.height, plan.request.width)
         size = (-(-height // multiple) * multiple, -(-width // multiple) * multiple)
-        backbone = build(
-            config,
-            channels,
-            weights=plan.weights,
-            net=fitted.net if fitted else None,
-            device=device,
-            dtype=dtype,
-            engine=plan.config.engine,
-            size=size,
-        )
+
+        def make(numbers: NumberFormat) -> Backbone[Any]:
+            if windowed is not None:
+                return windowed.build(device, numbers, size)
+            return build(
+                config,
+                channels,
+                weights=plan.weights,
+                # A net that has been put into smaller numbers once has lost the others.
+                net=deepcopy(fitted.net) if fitted else None,
+                device=device,
+                dtype=numbers,
+                engine=plan.config.engine,
+                size=size,
+            )
+
+        in_single = None if dtype == "float32" else partial(make, "float32")
+        backbone = make(dtype)
         ready = time.perf_counter()
-        pipeline = Pipeline(plan.task, setup, backbone, plan.request, plan.config, write, advance)
+        pipeline = Pipeline(
+            plan.task,
+            setup,
+            backbone,
+            plan.request,
+            plan.config,
+            write,
+            advance,
+            keeping,
+            in_single,
+            windowed is not None,
+        )
         count = pipeline.run(plan.source if frames is None else frames)
     ended = time.perf_counter()
     return Outcome(
@@ -243,19 +344,45 @@ def run(
         dtype,
         tuple(sorted(pipeline.events, key=lambda event: event.time_s)),
         plan.task.ground(setup),
+        pipeline.conceded,
+        backbone.report() if isinstance(backbone, Reporting) else {},
     )
+
+
+def _key_framed(plan: Plan) -> Plan:
+    """The plan; its task goes over key frames alone where a model is to make only those."""
+    if plan.pretrained is None or plan.pretrained.in_windows:
+        return plan
+    from vid2vid.keyframing import Own, key_framed
+
+    own = Own(plan.task, plan.backbone, plan.channels, plan.weights, plan.pretrained.prompt)
+    return replace(plan, task=key_framed(own, plan.pretrained, plan.config.dtype))
+
+
+def _fitted(plan: Plan, setup: Any, device: torch.device, journal: Journal | None) -> FittedGenerator | None:
+    """The generator that the task fits for this render, or that it had fitted before an interruption."""
+    kept = journal.fitted() if journal else None
+    if kept is not None:
+        plan.task.recall(setup, kept)
+        return kept
+    if plan.pretrained is not None and plan.pretrained.in_windows:
+        return None
+    fitted = plan.task.generator(plan.request, setup, device)
+    if fitted is not None and journal is not None:
+        journal.keep_fitted(fitted)
+    return fitted
 
 
 @contextlib.contextmanager
 def _memory_errors(plan: Plan) -> Iterator[None]:
+    from vid2vid.stepping import is_memory_error, out_of_memory
+
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "out of memory" not in str(error) and "can't allocate" not in str(error):
+        if not is_memory_error(error):
             raise
-        raise OutOfMemory(
-            f"There is not enough memory to work at {plan.request.width}x{plan.request.height}. Try a smaller size=."
-        ) from error
+        raise out_of_memory(error, plan.request) from error
 
 
 def frame_total(source: FrameSource) -> int | None:

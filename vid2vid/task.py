@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vid2vid.data.examples import Examples
     from vid2vid.io import FrameSource
     from vid2vid.lesson import FittedGenerator, Lesson
+    from vid2vid.provenance.facts import DigitalSource
     from vid2vid.types import AudioMode, Chunk, Conditions, Ground, Picture, Request
 
 SetupT = TypeVar("SetupT")
@@ -47,6 +48,15 @@ class Task(ABC, Generic[SetupT]):
     """Condition map -> its number of channels; the generator's stem is built from it."""
     needs: ClassVar[frozenset[str]] = frozenset()
     """Any of `reference`, `prompt`, `consent`: checked before a model loads."""
+    source_type: ClassVar[DigitalSource] = "compositeWithTrainedAlgorithmicMedia"
+    """What the signed manifest calls the result, in the IPTC's words: `trainedAlgorithmicMedia` where a trained network
+    makes every pixel, `compositeWithTrainedAlgorithmicMedia` where parts come from it or from elsewhere,
+    `algorithmicallyEnhanced` where the picture stays what it was and is only corrected."""
+    prompt: ClassVar[str] = ""
+    """What a pretrained model is told to make where the call gives no prompt."""
+    controls: ClassVar[Mapping[str, str]] = {}
+    """Which of its maps are what a pretrained model takes: `pose`, `line_art`, `depth`, `mask` or `plate` -> its name.
+    A map that some frames lack is drawn from the frames there."""
     supervision: ClassVar[Literal["paired", "self"]] = "paired"
     """`self`: conditions can be derived from target footage alone."""
     audio: ClassVar[AudioMode] = "keep"
@@ -78,6 +88,14 @@ class Task(ABC, Generic[SetupT]):
         Raises:
             InputError, UsageError: if a reference cannot be used.
         """
+
+    def bare(self, options: Any) -> Any:
+        """The options under which a pretrained model works over this task's pictures: without finishing touches.
+
+        Args:
+            options: the task's own `Options`, as given.
+        """
+        return options
 
     def generator(self, request: Request, setup: SetupT, device: torch.device) -> FittedGenerator | None:
         """Fits a generator for this render alone, such as one that knows its key frames; None takes the task's own.
@@ -125,6 +143,20 @@ class Task(ABC, Generic[SetupT]):
     def ground(self, setup: SetupT) -> Ground:
         """What feet meet in this clip, for the sound of steps and falls; asked once, after the last frame."""
         return "hard"
+
+    def recall(self, setup: SetupT, fitted: FittedGenerator) -> None:  # most tasks need nothing
+        """Told, in place of `generator`, that a resumed render goes on with the generator fitted before."""
+
+    def save_memory(self, setup: SetupT) -> Mapping[str, torch.Tensor]:
+        """What `composite` keeps in the setup from frame to frame, as named tensors; nothing by default.
+
+        Asked when a segment of the film is finished. What `condition` keeps is not wanted: a resumed render lets it see
+        all frames again.
+        """
+        return {}
+
+    def load_memory(self, setup: SetupT, memory: Mapping[str, torch.Tensor]) -> None:
+        """Puts back what `save_memory` gave, before `composite` goes on with the next frame."""
 
     def report(self, setup: SetupT) -> Mapping[str, Any]:
         """JSON values about this render for the report: what was found, chosen or given up."""

@@ -6,16 +6,18 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vid2vid.bundle import check_bundle_path, load_bundle, save_bundle
-from vid2vid.checkpoint import replace_durably
+from vid2vid.config import BackboneConfig
 from vid2vid.data.examples import check_examples, content_hashes, find_examples
 from vid2vid.errors import InvalidOption
+from vid2vid.folders import replace_durably
 from vid2vid.registry import get_task, task_names, weights_path
 from vid2vid.task import Task
 from vid2vid.trained import Trained
@@ -24,6 +26,7 @@ from vid2vid.types import KeyPair
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vid2vid.adapter_lesson import AdapterLesson
     from vid2vid.bundle import Bundle
     from vid2vid.config import TrainConfig
     from vid2vid.data.examples import Examples
@@ -51,16 +54,21 @@ def teach(
         _LOG.warning("Left out %s", fault)
     from vid2vid.processes import main_first
 
-    lesson = _lesson(taught, good, config)
-    folder = target.parent / f".{target.name}.training"
     hashes = content_hashes(good)
+    lesson = None if _pretrained(taught, config) else _lesson(taught, good, config)
+    folder = target.parent / f".{target.name}.training"
     with main_first(config.device) as main:
         if main:
             _prepare(folder, taught, hashes, config, resume)
-    fitted = _fit(lesson, folder, time.perf_counter() - began, config)
+    keep: Callable[[], Bundle]
+    if lesson is None:
+        fitted, keep = _teach_adapters(taught, good, hashes, folder, target, config)
+    else:
+        fitted = _fit(lesson, folder, time.perf_counter() - began, config)
+        keep = partial(_keep, taught, good, hashes, lesson, fitted, folder, target, config)
     with main_first(config.device) as main:
         if main:
-            bundle = _keep(taught, good, hashes, lesson, fitted, folder, target, config)
+            bundle = keep()
             if (folder / "tracker").is_dir():
                 scalars = target.with_name(f"{target.name}.tracker")
                 shutil.rmtree(scalars, ignore_errors=True)
@@ -82,10 +90,90 @@ def _lesson(task: Task[Any], examples: Examples, config: TrainConfig) -> Lesson:
     return general_lesson(task, examples, config, weights_path(task))
 
 
+def _pretrained(task: Task[Any], config: TrainConfig) -> bool:
+    """Whether adapters of a pretrained model are taught.
+
+    Raises:
+        InvalidOption: the backbone is neither the task's own nor a diffusion model.
+    """
+    if config.backbone in (None, task.backbone.name):
+        return False
+    if config.backbone is not None and config.backbone.startswith("diffusers:"):
+        return True
+    raise InvalidOption(
+        f"backbone={config.backbone!r}: train() teaches '{task.backbone.name}', or adapters of "
+        "'diffusers:<hub id or folder>'."
+    )
+
+
+def _teach_adapters(
+    task: Task[Any], examples: Examples, hashes: Mapping[str, str], folder: Path, target: Path, config: TrainConfig
+) -> tuple[Fitted, Callable[[], Bundle]]:
+    """Teaches adapters of a diffusion model; gives what writes their bundle."""
+    from vid2vid.adapter_fitting import OWN, fit_adapters
+    from vid2vid.adapter_lesson import AdapterLesson, load_to_teach
+
+    model = load_to_teach(task, config)
+    lesson = AdapterLesson(task, examples, model, config)
+    with _bar(config.progress) as watch:
+        fitted = fit_adapters(lesson, OWN.asked(config), folder, rank=config.rank, batch=config.batch or 1, watch=watch)
+    return fitted, partial(_keep_adapters, task, examples, hashes, lesson, fitted, target, config)
+
+
+def _keep_adapters(
+    task: Task[Any],
+    examples: Examples,
+    hashes: Mapping[str, str],
+    lesson: AdapterLesson,
+    fitted: Fitted,
+    target: Path,
+    config: TrainConfig,
+) -> Bundle:
+    from vid2vid.backbones.diffusion.adapters import taken_out
+
+    base = lesson.base(config.rank)
+    first, last = (fitted.scores[0].values, fitted.scores[-1].values) if fitted.scores else ({}, {})
+    recipe = {
+        "base": base.location,
+        "family": base.family,
+        "prompt": base.prompt,
+        "rank": base.rank,
+        "window": base.window,
+        "control": base.control,
+        "seed": config.seed,
+        "size": config.size,
+        "steps": fitted.steps,
+        "minutes": round(fitted.seconds / 60.0, 2),
+        "stopped": fitted.stopped,
+        "left_out": [str(fault) for fault in examples.faults],
+    }
+    return save_bundle(
+        target,
+        taken_out(lesson.model.pipe),
+        task=task.name,
+        backbone=BackboneConfig(name="diffusers"),
+        channels=task.channels,
+        data=hashes,
+        metrics={**last, **{f"source_{name}": value for name, value in first.items()}},
+        scores=[asdict(score) for score in fitted.scores],
+        recipe=recipe,
+        summary=f"The task `{task.name}` on {base.base}, taught on {len(examples)} {examples.kind}.",
+        limits=(
+            "It holds adapters only: rendering needs the base model, from the hub or by backbone='diffusers:FOLDER'.",
+            "In the table, 'untouched source' is the base model before training.",
+        ),
+        measured="held-out windows",
+        adapter=base,
+        overwrite=config.overwrite,
+    )
+
+
 def _prepare(folder: Path, task: Task[Any], hashes: Mapping[str, str], config: TrainConfig, resume: bool) -> None:
     """Makes the folder where checkpoints lie; those of another task or of other examples are thrown away."""
     record = folder / "examples.json"
-    facts = {"task": task.name, "start": config.start, "size": config.size, "examples": dict(hashes)}
+    facts: dict[str, Any] = {"task": task.name, "start": config.start, "size": config.size, "examples": dict(hashes)}
+    if config.backbone is not None:
+        facts |= {"backbone": config.backbone, "prompt": config.prompt, "window": config.window}
     learned = json.dumps(facts, sort_keys=True)
     if folder.exists():
         known = record.read_text("utf-8") if record.is_file() else None
@@ -196,8 +284,9 @@ def _bar(shown: bool) -> Iterator[Watch | None]:
 
 def _told(progress: Progress_) -> str:
     parts = [f"step {progress.step}"]
-    if "l1" in progress.losses:
-        parts.append(f"L1 {progress.losses['l1']:.4f}")
+    for name, shown in (("l1", "L1"), ("loss", "loss")):
+        if name in progress.losses:
+            parts.append(f"{shown} {progress.losses[name]:.4f}")
     if progress.score is not None and "st_lpips" in progress.score.values:
         parts.append(f"ST-LPIPS {progress.score.values['st_lpips']:.4f}")
     if progress.seconds_left is not None:

@@ -38,6 +38,7 @@ from vid2vid.fitting import (
     Window,
     Windows,
 )
+from vid2vid.folders import replace_durably
 from vid2vid.judging import Judgements
 from vid2vid.processes import average_gradients, mean_losses, start, take_from_main, told_by_main
 
@@ -310,7 +311,7 @@ class _Fit:
     def _write_weights(self, weights: Mapping[str, Tensor]) -> None:
         plain = {name: value.detach().to("cpu").contiguous() for name, value in weights.items()}
         content = save(plain, metadata={"form": self.net.form})
-        checkpoint.replace_durably(self.folder / "weights.safetensors", content)
+        replace_durably(self.folder / "weights.safetensors", content)
 
     def _resume(self) -> Ending | None:
         """Goes on from the newest checkpoint; gives how that run ended where the same limits would end it again."""
@@ -389,7 +390,7 @@ def _cut(log: Path, step: int) -> None:
     if log.exists():
         lines = [line for line in log.read_text().splitlines() if line.endswith("}")]
         kept = "".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= step)
-        checkpoint.replace_durably(log, kept.encode())
+        replace_durably(log, kept.encode())
 
 
 def parameters(net: nn.Module) -> int:

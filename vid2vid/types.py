@@ -186,6 +186,8 @@ class Request:
     """Key frames that a trained bundle brings along; references given in the call take their place."""
     fitted: bool = False
     """Whether a trained bundle's weights run this render, so that the task need not fit any of its own."""
+    adapted: bool = False
+    """Whether a trained bundle's adapters run it on a pretrained model, which learned what references would show."""
     scores: Mapping[str, float] = field(default_factory=dict)
     """What the bundle's weights were measured at; `source_...` is the same without them."""
     open_source: SourceOpener | None = None
@@ -255,6 +257,11 @@ class Metrics:
     source_st_lpips: float | None
     lpips: float | None
     """LPIPS to the target; needs its backbone in the torch hub cache."""
+    clip_consistency: float | None = None
+    """Mean cosine of neighbouring frames' CLIP embeddings, times 100; needs CLIP in the hub's cache. A frozen clip has
+    100: read it beside `motion_degree`."""
+    clip_prompt: float | None = None
+    """Mean cosine of frames' CLIP embeddings and the prompt's, times 100; likewise, where a prompt is given."""
     notes: Sequence[str] = ()
 
 

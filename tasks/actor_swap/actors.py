@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 
+from vid2vid.conditions.people import PeopleFinder
 from vid2vid.errors import ReferenceMismatch
-from vid2vid.motion.actor import MAX_VIEWS
+from vid2vid.motion.actor import MAX_VIEWS, Actor
 from vid2vid.motion.casting import actor_from_reference, join_actors
+from vid2vid.motion.cutout import cut_out, in_one_light
 from vid2vid.motion.face_light import to_lab, to_rgb
 
 if TYPE_CHECKING:
@@ -18,17 +21,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vid2vid.motion.actor import Actor
-    from vid2vid.types import Picture, Reference
+    from vid2vid.types import KeyPair, Picture, Reference
 
     Floats = NDArray[np.float32]
 
+_LOG = logging.getLogger(__name__)
+KEPT_HEIGHT: Final = 320.0
+"""Standing height of the actor in the pictures that a trained bundle keeps."""
 _MOST: Final = (12.0, 5.0, 5.0)
 """Change of mean L, a, b that is approached and never reached: clothes differ as well, and are not to be changed."""
 _SPREADS: Final = (0.85, 1.2)
 """Limits of the change of contrast."""
 _SHARE: Final = 0.6
-"""Of the difference in light, how much is taken on."""
+"""Of the difference in contrast, how much is taken on; of colour all, within `_MOST`: the same person in other light is
+then in this one (0.1 dB)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +56,25 @@ def players(shown: Sequence[Reference]) -> list[Player]:
     """
     names = list(dict.fromkeys(reference.name for reference in shown))
     return [_player([one for one in shown if one.name == name], name) for name in names]
+
+
+def kept_player(keys: Sequence[KeyPair]) -> Player:
+    """The actor of a trained bundle, which keeps pictures and beside each the same place without the actor.
+
+    Raises:
+        ReferenceMismatch: none of its pictures shows a person.
+    """
+    finder, views = PeopleFinder(), []
+    for key in keys[:MAX_VIEWS]:
+        people = finder.find(key.source)
+        if not people:
+            _LOG.warning("Nobody was found in picture %d of the bundle: it is left out.", key.frame)
+            continue
+        plate = None if np.array_equal(key.source, key.look) else key.look
+        views.append(cut_out(key.source, replace(people[0], height=KEPT_HEIGHT), finder, KEPT_HEIGHT, plate))
+    if not views:
+        raise ReferenceMismatch(f"Nobody was found in the bundle's {len(keys)} pictures. Train it again.")
+    return Player(Actor("trained", in_one_light(views), KEPT_HEIGHT), keys[0].source)
 
 
 def _player(shown: Sequence[Reference], name: str | None) -> Player:
@@ -89,7 +114,7 @@ def lit(actor: Actor, colour: Floats, spread: float) -> Actor:
         return actor
     own, wanted = inside.mean(0), to_lab(np.asarray(colour, np.uint8)[None, None])[0, 0]
     most = np.array(_MOST, np.float32)
-    shift = most * np.tanh(_SHARE * (wanted - own) / most)
+    shift = most * np.tanh((wanted - own) / most)
     gain = float(np.clip((spread + 2.0) / (float(inside[:, 0].std()) + 2.0), *_SPREADS)) ** _SHARE
     views = [
         replace(view, picture=to_rgb(_changed(lab, own, shift, gain)))

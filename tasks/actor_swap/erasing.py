@@ -11,7 +11,7 @@ import numpy as np
 from vid2vid.motion.cutting import filled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -44,13 +44,15 @@ class Erased:
     """`(h, w)` in [0, 1]: how far the background shows."""
     hidden: NDArray[np.bool_]
     """`(h, w)`: where the frame shows somebody."""
+    plate: Picture | None
+    """`(h, w, 3)`: the empty scene; None where it is not known."""
     filling: Picture
     """`(h, w, 3)`: what surrounds the person, spread over them; empty where there is a background."""
 
 
 def erased(
     picture: Picture,
-    plate: Picture | None,
+    behind: Callable[[tuple[slice, slice]], Picture | None],
     own: Sequence[Sighting],
     others: Sequence[Sighting],
     height: float,
@@ -59,7 +61,7 @@ def erased(
 
     Args:
         picture: `(H, W, 3)` uint8.
-        plate: the empty scene, if known.
+        behind: gives the empty scene of a window, if known.
         own: where the person was seen in this frame, or about it.
         others: everybody who stays.
         height: of the person standing, px.
@@ -68,20 +70,21 @@ def erased(
     shape = (window[0].stop - window[0].start, window[1].stop - window[1].start)
     empty = np.zeros((0, 0, 3), np.uint8)
     if 0 in shape:
-        return Erased(window, np.zeros((0, 0), np.float32), np.zeros((0, 0), bool), empty)
+        return Erased(window, np.zeros((0, 0), np.float32), np.zeros((0, 0), bool), None, empty)
     mask, stays = laid(own, window, shape), laid(others, window, shape)
     body = mask > _BELOW
     grown = _dilated(body, _GROWN * height)
-    part = picture[window]
+    part, plate = picture[window], behind(window)
     if plate is not None:
-        grown |= _differing(part, plate[window], _dilated(body, _NEAR * height), mask + stays, height)
+        grown |= _differing(part, plate, _dilated(body, _NEAR * height), mask + stays, height)
     grown &= ~((stays > 0.5) & (stays > mask))
     soft = max(0.8, _SOFT * height)
     alpha = cv2.GaussianBlur(_dilated(grown, soft).astype(np.float32), (0, 0), 0.5 * soft)
     alpha[alpha < 0.02] = 0.0
     alpha = np.maximum(alpha, body & grown) * (1.0 - np.where(stays > mask, stays, 0.0))
     hidden = _dilated(grown | (stays > 0.1), 2.0 * soft)
-    return Erased(window, alpha.astype(np.float32), hidden, _surroundings(part, hidden) if plate is None else empty)
+    filling = _surroundings(part, hidden) if plate is None else empty
+    return Erased(window, alpha.astype(np.float32), hidden, plate, filling)
 
 
 def _window(own: Sequence[Sighting], shape: tuple[int, ...], margin: float) -> tuple[slice, slice]:

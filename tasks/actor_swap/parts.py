@@ -86,7 +86,7 @@ def cast(seen: Watched, given: Sequence[Player], options: Options, fps: float) -
     Raises:
         InvalidOption, ReferenceMismatch: a person is asked for whom the film does not show.
     """
-    return [_part(seen, number, player, fps) for number, player in _wanted(seen, given, options, fps).items()]
+    return [part_of(seen, number, player, fps) for number, player in _wanted(seen, given, options, fps).items()]
 
 
 def people_of(seen: Watched, fps: float) -> list[int]:
@@ -128,7 +128,8 @@ def _wanted(seen: Watched, given: Sequence[Player], options: Options, fps: float
     return found | {int(name): player for name, player in named.items()}
 
 
-def _part(seen: Watched, number: int, player: Player, fps: float) -> Part:
+def part_of(seen: Watched, number: int, player: Player, fps: float) -> Part:
+    """A person's part, taken over by a player."""
     track = seen.people[number]
     frames, first = np.array(sorted(track)), min(track)
     count = int(frames[-1]) - first + 1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 
 from vid2vid.motion.plate import SOLE, shadows
-from vid2vid.motion.puppet import Puppet
+from vid2vid.motion.puppet import Act, Puppet
 
 from .background import relit
 from .erasing import Erased, erased, laid, spared
@@ -17,7 +18,7 @@ from .occluding import Look, in_front
 from .parts import masks_at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -59,7 +60,7 @@ class Drawn:
 
 @dataclass(slots=True, eq=False)
 class Swapper:
-    """Draws one part's actor, frame by frame in order."""
+    """Draws one part's actor; what each frame shows is decided before the first one, so any frame can be asked for."""
 
     part: Part
     options: Options
@@ -68,6 +69,8 @@ class Swapper:
     _puppet: Puppet = field(init=False)
     _canvas: tuple[int, int] = field(init=False)
     _height: float = field(init=False)
+    _acts: list[Act | None] = field(init=False)
+    """By place in the part's arrays."""
 
     def __post_init__(self) -> None:
         heights = self.part.heights[self.part.present]
@@ -79,28 +82,40 @@ class Swapper:
         half = [int(np.ceil((float(min(1.2, reach[..., axis].max())) + _ROOM) * self._height)) for axis in (0, 1)]
         self._canvas = (2 * half[0], 2 * half[1])
         self._puppet = Puppet(self.part.actor, self._height, self._canvas, shutter=self.options.shutter)
+        self._acts = [self._act(place) for place in range(len(self.part.present))]
+
+    def _act(self, place: int) -> Act | None:
+        if not self.part.present[place]:
+            return None
+        if self.part.fresh[place]:
+            self._puppet.reset()
+        left, top, _, scales = self._placed(place)
+        inside = (self.part.joints[place] - np.array([left, top], np.float32) + 0.5) / scales - 0.5
+        ground = (float(self.part.ground[place]) - top + 0.5) / scales[1] - 0.5
+        return self._puppet.decide(
+            inside.astype(np.float32), float(self.part.facing[place]), ground, self.part.depth[place]
+        )
+
+    def _placed(self, place: int) -> tuple[int, int, tuple[int, int], Floats]:
+        """Left, top, columns and rows of the canvas in the film, and its scales along x and y."""
+        scale = float(self.part.heights[place]) / self._height
+        scale = 1.0 if abs(scale - 1.0) < _SAME_HEIGHT else scale
+        wide, high = (max(1, round(side * scale)) for side in self._canvas)
+        hip = self.part.joints[place, 2]
+        scales = np.array([wide / self._canvas[0], high / self._canvas[1]], np.float32)
+        return round(float(hip[0])) - wide // 2, round(float(hip[1])) - high // 2, (wide, high), scales
 
     def draw(self, frame: int) -> Drawn | None:
         """The actor in a frame; None where the part has none."""
         place = self.part.at(frame)
-        if place is None:
+        act = None if place is None else self._acts[place]
+        if place is None or act is None:
             return None
-        if self.part.fresh[place]:
-            self._puppet.reset()
-        joints, scale = self.part.joints[place], float(self.part.heights[place]) / self._height
-        scale = 1.0 if abs(scale - 1.0) < _SAME_HEIGHT else scale
-        wide, high = (max(1, round(side * scale)) for side in self._canvas)
-        scales = np.array([wide / self._canvas[0], high / self._canvas[1]], np.float32)
-        left, top = round(float(joints[2, 0])) - wide // 2, round(float(joints[2, 1])) - high // 2
-        inside = (joints - np.array([left, top], np.float32) + 0.5) / scales - 0.5
-        ground = (float(self.part.ground[place]) - top + 0.5) / scales[1] - 0.5
-        layer = self._puppet.pose(
-            inside.astype(np.float32), float(self.part.facing[place]), ground, self.part.depth[place]
-        )
-        rgba: NDArray[np.uint8] = layer.rgba
-        if (wide, high) != self._canvas:
-            way = cv2.INTER_AREA if wide < self._canvas[0] else cv2.INTER_LINEAR
-            rgba = np.asarray(cv2.resize(rgba, (wide, high), interpolation=way), np.uint8)
+        left, top, size, _ = self._placed(place)
+        rgba = self._puppet.draw(act).rgba
+        if size != self._canvas:
+            way = cv2.INTER_AREA if size[0] < self._canvas[0] else cv2.INTER_LINEAR
+            rgba = np.asarray(cv2.resize(rgba, size, interpolation=way), np.uint8)
         return self._cropped(rgba, left, top, place)
 
     def _cropped(self, rgba: NDArray[np.uint8], left: int, top: int, place: int) -> Drawn | None:
@@ -114,17 +129,31 @@ class Swapper:
         return Drawn((slice(y0, y1), slice(x0, x1)), colour, shown[..., 3] / 255.0, self.part.joints[place])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Staged:
+    """One frame with the actors in it, and what it is made of."""
+
+    picture: Picture
+    empty: Picture
+    """The frame without the people who are taken over."""
+    drawn: Mapping[int, Drawn]
+    """By number of the part."""
+
+
 @dataclass(slots=True, eq=False)
 class Painter:
-    """Makes frames of all parts, in order."""
+    """Makes frames of all parts; any frame can be asked for."""
 
     seen: Watched
     swappers: Sequence[Swapper]
     options: Options
     scene: Picture | None = None
     """`(H, W, 3)` uint8: where actors play instead of the film; None for the film."""
-    swapped: dict[int, int] = field(default_factory=dict)
-    """Frames in which each part was taken over."""
+
+    @property
+    def swapped(self) -> dict[int, int]:
+        """Frames in which each part is taken over."""
+        return {swapper.part.number: int(swapper.part.present.sum()) for swapper in self.swappers}
 
     def paint(self, picture: Picture, frame: int) -> Picture:
         """The frame with the actors in it.
@@ -136,9 +165,14 @@ class Painter:
         Returns:
             A new picture; the same one where nothing changes.
         """
+        return self.stage(picture, frame, keep_empty=False).picture
+
+    def stage(self, picture: Picture, frame: int, *, keep_empty: bool = True) -> Staged:
+        """As `paint`, with what the frame is made of; the empty scene only where it is wanted."""
         here = [swapper for swapper in self.swappers if swapper.part.at(frame) is not None]
         if not here:
-            return picture if self.scene is None else self.scene
+            plain = picture if self.scene is None else self.scene
+            return Staged(plain, plain, {})
         here.sort(key=lambda one: float(one.part.driver[frame - one.part.first][[11, 14], 1].max()))
         result = picture.copy() if self.scene is None else self.scene.copy()
         others: list[Sighting] = []
@@ -147,30 +181,31 @@ class Painter:
             masks = [one for swapper in here for one in masks_at(self.seen, swapper.part, frame)]
             others = [one for one in self.seen.others(frame, chosen) if not any(_one_person(one, m) for m in masks)]
             self._erase(result, picture, frame, here, others)
-        for swapper in here:
-            self._lay(result, picture, swapper, frame, others)
-            self.swapped[swapper.part.number] = self.swapped.get(swapper.part.number, 0) + 1
-        return result
+        empty = result.copy() if keep_empty else result
+        found = {swapper.part.number: self._lay(result, picture, swapper, frame, others) for swapper in here}
+        return Staged(result, empty, {number: drawn for number, drawn in found.items() if drawn is not None})
 
     def _erase(
         self, result: Picture, picture: Picture, frame: int, here: Sequence[Swapper], others: Sequence[Sighting]
     ) -> None:
-        plate = self.seen.backgrounds.at(frame)
         for swapper in here:
             height = float(swapper.part.heights[frame - swapper.part.first])
-            gone: Erased = erased(picture, plate, masks_at(self.seen, swapper.part, frame), others, height)
+            behind_at = partial(self.seen.backgrounds.at, frame)
+            gone: Erased = erased(picture, behind_at, masks_at(self.seen, swapper.part, frame), others, height)
             if not gone.alpha.size:
                 continue
             part = picture[gone.window]
-            behind = gone.filling if plate is None else relit(plate[gone.window], part, gone.hidden)
+            behind = gone.filling if gone.plate is None else relit(gone.plate, part, gone.hidden)
             share = gone.alpha[..., None]
             mixed = np.round(part * (1.0 - share) + behind * share).astype(np.uint8)
             result[gone.window] = np.where(share > 0.0, mixed, result[gone.window])
 
-    def _lay(self, result: Picture, picture: Picture, swapper: Swapper, frame: int, others: Sequence[Sighting]) -> None:
+    def _lay(
+        self, result: Picture, picture: Picture, swapper: Swapper, frame: int, others: Sequence[Sighting]
+    ) -> Drawn | None:
         drawn = swapper.draw(frame)
         if drawn is None:
-            return
+            return None
         place = frame - swapper.part.first
         if self.scene is None:
             self._hide(drawn, picture, swapper.part, frame)
@@ -185,10 +220,11 @@ class Painter:
         for other in others:
             if float(other.joints[[11, 14], 1].max()) > own:
                 _keep_before(result, before, other)
+        return drawn
 
     def _hide(self, drawn: Drawn, picture: Picture, part: Part, frame: int) -> None:
         """Takes away of an actor what is behind something that stood before the person as well."""
-        plate = self.seen.backgrounds.at(frame)
+        plate = self.seen.backgrounds.at(frame, drawn.window)
         if plate is None:
             return
         rows, columns = drawn.window
@@ -196,7 +232,7 @@ class Painter:
         mask = laid(masks_at(self.seen, part, frame), drawn.window, shape)
         place = frame - part.first
         joints = part.driver[place] - np.array([columns.start, rows.start], np.float32)
-        hiding = in_front(Look(picture[drawn.window], plate[drawn.window], mask, joints, float(part.heights[place])))
+        hiding = in_front(Look(picture[drawn.window], plate, mask, joints, float(part.heights[place])))
         if hiding is not None:
             drawn.cover = drawn.cover * (1.0 - hiding)
             drawn.colour = drawn.colour * (1.0 - hiding[..., None])

@@ -49,13 +49,20 @@ def told(
 
 
 def _behind(seen: Watched) -> list[str]:
-    moving = seen.backgrounds.moving
-    if not moving:
-        return []
-    return [
-        f"The camera moves in {len(moving)} of {len(seen.backgrounds.guessed)} shots: what is behind the person is "
-        "blurred from the surroundings there."
-    ]
+    scenes = seen.backgrounds
+    count, found = len(scenes.guessed), []
+    followed = len(scenes.moving) - len(scenes.lost)
+    if followed:
+        found.append(
+            f"The camera moves in {followed} of {count} shots: what is behind the person is put together from other "
+            "frames there, moved as the camera did."
+        )
+    if scenes.lost:
+        found.append(
+            f"The camera moves in {len(scenes.lost)} of {count} shots too fast or too far to be followed: what is "
+            "behind the person is blurred from the surroundings there."
+        )
+    return found
 
 
 def _person(seen: Watched, number: int, part: Part | None, swapped: int) -> dict[str, Any]:

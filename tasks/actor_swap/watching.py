@@ -10,9 +10,10 @@ import numpy as np
 
 from vid2vid.conditions.motion import CutDetector
 from vid2vid.conditions.people import PeopleFinder
+from vid2vid.motion.camera import CameraTracker
 
 from .actors import spread_of
-from .background import Backgrounds, Gathering
+from .background import Backgrounds, Gathering, everybody
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +33,10 @@ _LIT_AT: Final = (1, 10, 30, 60, 100)
 """Which of a person's frames tell the contrast of the light on them."""
 _FAINT: Final = 0.04
 """Coverage below which a mask is not kept."""
+
+
+_HIDDEN: Final = 12
+"""Levels of 255 from which a mask hides the scene."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +128,7 @@ def watch(source: Iterable[Frame]) -> Watched:
     people: dict[int, dict[int, Sighting]] = {}
     cuts: list[int] = []
     spreads: dict[int, list[float]] = {}
-    gathering, backgrounds = Gathering(), Backgrounds()
+    gathering, backgrounds, camera = Gathering(), Backgrounds(), CameraTracker()
 
     def pictures() -> Iterator[Picture]:
         for frame in source:
@@ -137,7 +142,9 @@ def watch(source: Iterable[Frame]) -> Watched:
             cuts.append(index)
             backgrounds.add(gathering, index)
             gathering = Gathering()
-        gathering.add(picture, [one.mask for one in found])
+            camera.reset()
+        masks = [one.mask for one in found]
+        gathering.add(picture, masks, camera(picture, everybody(masks, picture.shape[:2]) > _HIDDEN))
         for one in found:
             people.setdefault(one.number, {})[index] = sighting = _sighting(one, picture)
             if len(people[one.number]) in _LIT_AT:

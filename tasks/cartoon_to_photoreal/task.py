@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
     from vid2vid.lesson import FittedGenerator
     from vid2vid.motion.keyed_clip import KeyedClip
+    from vid2vid.provenance import DigitalSource
     from vid2vid.types import Chunk, Conditions, Picture, Request
 
     from .finish import Finish, FinishStatistics
 
 STATISTICS_FRAMES = 24
+FINISHING = ("response", "colour", "softness", "clarity", "bloom", "halation", "vignette", "grain")
+"""Options that each change one part of the finish."""
 NOMINAL_HEIGHT = 432
 """Rows of the frame for which styles are drawn where only a part of a frame is at hand."""
 
@@ -69,8 +72,10 @@ class CartoonToPhotoreal(Task[Setup]):
 
     name: ClassVar[str] = "cartoon_to_photoreal"
     summary: ClassVar[str] = "Drawn or computer-made video becomes photographic; key frames set the look."
+    source_type: ClassVar[DigitalSource] = "trainedAlgorithmicMedia"
     backbone: ClassVar[BackboneConfig] = BackboneConfig(weights="weights.safetensors")
     channels: ClassVar[Mapping[str, int]] = {"source": 3}
+    prompt: ClassVar[str] = "a photograph of a real scene, live action film still, natural light, detailed, realistic"
     supervision: ClassVar[Literal["paired", "self"]] = "self"
     Options: ClassVar[type[Any]] = Options
 
@@ -98,6 +103,16 @@ class CartoonToPhotoreal(Task[Setup]):
 
         setup.fitted = True
         return fit_look(setup.keyed, request, request.options.minutes, request.options.preset, device)
+
+    def bare(self, options: Any) -> Any:
+        """Without the photographic finish: a model makes its own grain and light, and would take this for texture."""
+        from dataclasses import replace
+
+        return replace(options, finish="none", **dict.fromkeys(FINISHING))
+
+    def recall(self, setup: Setup, fitted: FittedGenerator) -> None:
+        """The conditions are those of a fitted look."""
+        setup.fitted = True
 
     def simulate(self, target: Picture, seed: int, index: int) -> Picture:
         """Live footage as a cartoon in a random style, one for each seed."""

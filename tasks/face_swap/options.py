@@ -18,7 +18,7 @@ class Options:
         metadata={"help": "faces to swap: largest, all, or their numbers as `vid2vid faces` shows them"},
     )
     shape: float = field(
-        default=0.9,
+        default=0.85,
         metadata={"help": "how far the face takes on the reference's shape, 0 to 1; 0 is texture alone"},
     )
     light: float = field(default=0.5, metadata={"help": "how far broad light and shade come from the clip, 0 to 1"})

@@ -66,6 +66,7 @@ class FaceSwap(Task[Setup]):
     backbone: ClassVar[BackboneConfig] = BackboneConfig(width=32, blocks=(1, 1, 2), textured=False)
     channels: ClassVar[Mapping[str, int]] = {"light": 3, "landmarks": 3, "cover": 1}
     needs: ClassVar[frozenset[str]] = frozenset({"reference", "consent"})
+    prompt: ClassVar[str] = "a photograph of a person, natural skin, sharp face, realistic"
     supervision: ClassVar[Any] = "self"
     Options: ClassVar[type[Any]] = FaceOptions
 
@@ -153,6 +154,25 @@ class FaceSwap(Task[Setup]):
                 setup.swapped[which] = setup.swapped.get(which, 0) + int(picture is not before)
             pictures.append(picture)
         return to_tensor(pictures)
+
+    def save_memory(self, setup: Setup) -> Mapping[str, torch.Tensor]:
+        """Light on each face, and how often each was swapped."""
+        import torch
+
+        memory = {f"{number}.swapped": torch.tensor(count) for number, count in setup.swapped.items()}
+        for place, swapper in enumerate(setup.swappers):
+            memory |= {f"{place}.light.{name}": torch.from_numpy(value) for name, value in swapper.memory().items()}
+        return memory
+
+    def load_memory(self, setup: Setup, memory: Mapping[str, torch.Tensor]) -> None:
+        """As `save_memory` gave it."""
+        setup.swapped = {
+            int(name.removesuffix(".swapped")): int(count) for name, count in memory.items() if "swapped" in name
+        }
+        for place, swapper in enumerate(setup.swappers):
+            start = f"{place}.light."
+            light = {name.removeprefix(start): one.numpy() for name, one in memory.items() if name.startswith(start)}
+            swapper.recall(light)
 
     def report(self, setup: Setup) -> Mapping[str, Any]:
         """Which faces were there, which were swapped, and in which frames not."""

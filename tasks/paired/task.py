@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vid2vid.data.examples import Examples
     from vid2vid.lesson import FittedGenerator, Lesson
     from vid2vid.motion.keyed_clip import KeyedClip
+    from vid2vid.provenance import DigitalSource
     from vid2vid.types import Chunk, Conditions, Request
 
 
@@ -29,10 +30,12 @@ class Paired(Task["KeyedClip"]):
 
     name: ClassVar[str] = "paired"
     summary: ClassVar[str] = "Any look, learned from one to eight painted key frames or from clips before and after."
+    source_type: ClassVar[DigitalSource] = "trainedAlgorithmicMedia"
     backbone: ClassVar[BackboneConfig] = BackboneConfig(
         width=24, blocks=(1, 2, 3), reduction=2, recurrent=False, textured=False
     )
     channels: ClassVar[Mapping[str, int]] = {"source": 3, "original": 3, "key_source": 3}
+    prompt: ClassVar[str] = "the same scene in the look of the picture given, consistent, detailed"
     keeps_detail: ClassVar[bool] = False
     Options: ClassVar[type[Any]] = KeyFrameOptions
 
@@ -43,8 +46,10 @@ class Paired(Task["KeyedClip"]):
             ReferenceRequired: neither references nor a bundle.
             InvalidOption, ReferenceMismatch: references that do not fit the clip.
         """
-        from vid2vid.motion.keyed_clip import find_keys
+        from vid2vid.motion.keyed_clip import find_keys, no_keys
 
+        if request.adapted and not request.references:
+            return no_keys()
         if not request.references and not request.keys:
             raise ReferenceRequired(
                 "The task 'paired' needs reference=: painted versions of frames of this clip. To use a look that was "

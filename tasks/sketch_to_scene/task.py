@@ -65,6 +65,8 @@ class SketchToScene(Task[Setup]):
         width=32, blocks=(1, 1, 2), textured=False, weights="weights.safetensors"
     )
     channels: ClassVar[Mapping[str, int]] = {"source": 3, "limbs": 3, "cover": 1}
+    prompt: ClassVar[str] = "live action film still of real people in a real place, natural light, detailed, realistic"
+    controls: ClassVar[Mapping[str, str]] = {"pose": "limbs", "mask": "cover"}
     audio: ClassVar[AudioMode] = "effects"
     keeps_detail: ClassVar[bool] = False
     Options: ClassVar[type[Any]] = SketchOptions

@@ -135,6 +135,7 @@ class Canary:
         return Path.touch, (self.path,)  # type: ignore[return-value]
 
 
+@pytest.mark.robustness(43)
 def test_a_pickle_is_refused_unopened(tmp_path: Path) -> None:
     canary, bad = tmp_path / "canary", tmp_path / "w.safetensors"
     bad.write_bytes(pickle.dumps(Canary(canary)))
@@ -146,6 +147,7 @@ def test_a_pickle_is_refused_unopened(tmp_path: Path) -> None:
     assert not canary.exists()
 
 
+@pytest.mark.robustness(41, 42)
 def test_damaged_missing_and_foreign_weights_are_told_apart(tmp_path: Path) -> None:
     good = tmp_path / "w.safetensors"
     save_weights(small(), good)
@@ -159,6 +161,7 @@ def test_damaged_missing_and_foreign_weights_are_told_apart(tmp_path: Path) -> N
         load_weights(CompactGenerator(4, width=8, blocks=(1, 1)), good)
 
 
+@pytest.mark.robustness(41)
 def test_weights_of_another_form_are_refused(tmp_path: Path) -> None:
     path, net = tmp_path / "w.safetensors", small()
     save_weights(net, path)
@@ -167,6 +170,7 @@ def test_weights_of_another_form_are_refused(tmp_path: Path) -> None:
         load_weights(net, path)
 
 
+@pytest.mark.robustness(40)
 def test_weights_that_are_not_finite_leave_the_net_alone(tmp_path: Path) -> None:
     path, net = tmp_path / "w.safetensors", small()
     save_weights(net, path)

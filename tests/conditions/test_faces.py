@@ -62,6 +62,7 @@ def turned(face: Face, across: float, down: float) -> Face:
     return Face(points, 1.0, 0, around(points))
 
 
+@pytest.mark.robustness(36)
 def test_the_largest_face_comes_first(finder: FaceFinder, man: np.ndarray, woman: np.ndarray) -> None:
     small = np.full((240, 240, 3), 90, np.uint8)
     small[60:180, 60:180] = cv2.resize(man, (120, 120), interpolation=cv2.INTER_AREA)
@@ -89,6 +90,7 @@ def test_nose_and_mouth_are_no_second_face(face: Face) -> None:
     assert _same(whole, inner) and _same(inner, whole) and not _same(whole, other)
 
 
+@pytest.mark.robustness(35, 36)
 def test_numbers_survive_motion_gaps_and_cuts(finder: FaceFinder, man: np.ndarray, woman: np.ndarray) -> None:
     frames = [scene(man, woman, 2 * number) for number in range(6)]
     hidden = man.copy()
@@ -122,6 +124,7 @@ def straight(frames: range, face: Face) -> dict[int, np.ndarray]:
     return {frame: face.points + np.array([3 * frame, 0, 0], np.float32) for frame in frames}
 
 
+@pytest.mark.robustness(35, 37)
 def test_gaps_are_bridged_within_a_shot_only(face: Face) -> None:
     seen = {**straight(range(5, 20), face), **straight(range(28, 40), face), **straight(range(45, 50), face)}
     tracks = FaceTracks({3: seen}, 60, cuts=[42])
@@ -133,6 +136,7 @@ def test_gaps_are_bridged_within_a_shot_only(face: Face) -> None:
     assert longer.points(3, 24) is None
 
 
+@pytest.mark.robustness(35)
 def test_faces_fade_where_they_come_and_go_within_a_shot(face: Face) -> None:
     tracks = FaceTracks({0: {**straight(range(0, 12), face), **straight(range(30, 40), face)}}, 50, cuts=[30])
     assert [tracks.coming(0, frame) for frame in (0, 7)] == [1.0, 1.0]

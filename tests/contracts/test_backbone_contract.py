@@ -114,6 +114,7 @@ def test_without_memory_every_frame_stands_alone() -> None:
         assert torch.equal(alone[0], picture)
 
 
+@pytest.mark.robustness(37)
 def test_a_shot_begins_without_memory(shape: BackboneConfig) -> None:
     backbone, whole = make_backbone(shape), conditions(cut=6)
     tail = part(whole, 6, LENGTH)
@@ -159,6 +160,7 @@ def test_chance_follows_the_seed(shape: BackboneConfig) -> None:
     assert not torch.equal(render(backbone, whole, (), seed=5), render(backbone, whole, (), seed=6))
 
 
+@pytest.mark.robustness(39)
 def test_values_that_are_not_finite_name_the_frame(shape: BackboneConfig) -> None:
     backbone, whole = make_backbone(shape), conditions()
     whole.maps["source"][7] = float("nan")

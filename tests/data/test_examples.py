@@ -170,6 +170,7 @@ def test_targets_alone_in_folders_of_clips(tmp_path: Path, clip: Clip) -> None:
 # What cannot be found.
 
 
+@pytest.mark.robustness(59)
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(InputNotFound, match="none"):
         find_examples(tmp_path / "none", supervision="paired")
@@ -206,6 +207,7 @@ def test_key_frames_that_are_none(tmp_path: Path, clip: Clip) -> None:
 # What cannot be used.
 
 
+@pytest.mark.robustness(59)
 def test_without_a_partner(tmp_path: Path) -> None:
     for name in ("a", "b"):
         photo(tmp_path / "source" / f"{name}.png", ord(name))
@@ -223,6 +225,7 @@ def test_without_a_partner(tmp_path: Path) -> None:
         find_examples(tmp_path, supervision="paired")
 
 
+@pytest.mark.robustness(59)
 def test_clip_folders_that_are_incomplete(tmp_path: Path, clip: Clip) -> None:
     clip(tmp_path / "a" / "source.mp4", 1)
     clip(tmp_path / "a" / "target.mp4", 2)
@@ -238,6 +241,7 @@ def test_clip_folders_that_are_incomplete(tmp_path: Path, clip: Clip) -> None:
     }
 
 
+@pytest.mark.robustness(59)
 def test_every_fault_of_pairs_is_listed_before_training(tmp_path: Path, clip: Clip) -> None:
     def pair(name: str, before: tuple[int, ...], after: tuple[int, ...]) -> None:
         clip(tmp_path / name / "source.mp4", *before)
@@ -283,6 +287,7 @@ def test_every_fault_of_pairs_is_listed_before_training(tmp_path: Path, clip: Cl
         check_examples(found, strict=True)
 
 
+@pytest.mark.robustness(59)
 def test_faults_of_key_frames(tmp_path: Path, clip: Clip) -> None:
     film, keys = clip(tmp_path / "film.mp4", 1), tmp_path / "keys"
     photo(keys / "good.png", 1)
@@ -311,6 +316,7 @@ def renamed(clip: Clip) -> Clip:
     return make
 
 
+@pytest.mark.robustness(59)
 def test_faults_of_footage(tmp_path: Path, clip: Clip) -> None:
     clip(tmp_path / "a.mp4", 1)
     shutil.copy(tmp_path / "a.mp4", tmp_path / "b.mp4")
@@ -324,6 +330,7 @@ def test_faults_of_footage(tmp_path: Path, clip: Clip) -> None:
     assert len(told) == 3
 
 
+@pytest.mark.robustness(59)
 def test_none_remains(tmp_path: Path) -> None:
     for number in range(25):
         path = tmp_path / f"{number:02}.mp4"

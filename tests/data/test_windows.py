@@ -99,6 +99,7 @@ class _Shifted:
         return np.stack([self._frames[min(i + 1, len(self._frames) - 1)] for i in range(start, start + length)])
 
 
+@pytest.mark.robustness(26)
 def test_wrong_frames_are_noticed(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows, "_DecordReader", _Shifted)
     clip_windows = ClipWindows(clip)
@@ -137,6 +138,7 @@ def _child(clip_windows: ClipWindows, results: Any) -> None:
     results.put((read_levels(clip_windows.read(7, 2)), clip_windows._own.process == os.getpid()))
 
 
+@pytest.mark.robustness(61)
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_every_process_has_its_own_reader(clip: Path, method: str) -> None:
     clip_windows = ClipWindows(clip)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
+import pytest
 from torch.utils.data import IterableDataset
 
 from vid2vid.data.workers import forked
@@ -22,6 +23,7 @@ class Blurred(IterableDataset[float]):
             )
 
 
+@pytest.mark.robustness(61)
 def test_a_worker_runs_though_opencv_had_its_threads_before() -> None:
     before = cv2.getNumThreads()
     try:

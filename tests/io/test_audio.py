@@ -82,6 +82,7 @@ def test_priming_is_kept_in_mp4(sounding: Path, tmp_path: Path, numbers: Any) ->
     assert first_time(tmp_path / "o.mp4") == pytest.approx(first_time(sounding), abs=1e-4)
 
 
+@pytest.mark.robustness(58)
 @pytest.mark.parametrize(
     ("name", "sound", "suffix", "action"),
     [
@@ -112,6 +113,7 @@ def test_reason_is_told(clip: Clip, tmp_path: Path, numbers: Any) -> None:
     assert outcome == AudioOutcome("aac", "mp4 does not take pcm_s16le")
 
 
+@pytest.mark.robustness(28, 58)
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".mkv"])
 @pytest.mark.parametrize("sound_start_s", [5.0, 4.5, 5.3])
 def test_start_offset_keeps_the_sync(
@@ -128,6 +130,7 @@ def test_start_offset_keeps_the_sync(
         assert frames.start_s < Fraction(1, 25)
 
 
+@pytest.mark.robustness(58)
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 def test_sound_is_cut_at_the_end_of_the_video(clip: Clip, tmp_path: Path, numbers: Any, suffix: str) -> None:
     source = clip("l.mp4", 50, sound="aac", sound_s=6)
@@ -136,6 +139,7 @@ def test_sound_is_cut_at_the_end_of_the_video(clip: Clip, tmp_path: Path, number
     assert sound_end(target) == pytest.approx(30 / 25, abs=0.03)
 
 
+@pytest.mark.robustness(58)
 def test_short_sound_stays_short(clip: Clip, tmp_path: Path, numbers: Any) -> None:
     source = clip("s.mp4", 75, sound="aac", sound_s=1.5)
     translate(source, tmp_path / "o.mp4", numbers)
@@ -144,6 +148,7 @@ def test_short_sound_stays_short(clip: Clip, tmp_path: Path, numbers: Any) -> No
         assert len(list(frames)) == 75
 
 
+@pytest.mark.robustness(14, 58)
 def test_no_drift_at_a_fractional_rate(clip: Clip, tmp_path: Path, numbers: Any) -> None:
     fps = Fraction(30000, 1001)
     source = clip("d.mp4", 600, fps=fps, sound="aac", click_s=19.0, options={"preset": "ultrafast"})
@@ -154,10 +159,12 @@ def test_no_drift_at_a_fractional_rate(clip: Clip, tmp_path: Path, numbers: Any)
     assert last.time_s == 599 / fps
 
 
+@pytest.mark.robustness(58)
 def test_no_sound(plain: Path, tmp_path: Path, numbers: Any) -> None:
     assert translate(plain, tmp_path / "o.mp4", numbers) == AudioOutcome("none", "the source has no sound")
 
 
+@pytest.mark.robustness(58)
 def test_gif_holds_no_sound(sounding: Path, tmp_path: Path, numbers: Any) -> None:
     assert translate(sounding, tmp_path / "o.gif", numbers) == AudioOutcome("none", "gif holds no sound")
 

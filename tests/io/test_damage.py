@@ -39,6 +39,7 @@ def _numbers(source: FrameSource, numbers: Any) -> list[int]:
     return [numbers.read(frame.pixels) for frame in source]
 
 
+@pytest.mark.robustness(9)
 def test_lost_frames_repeat_the_last_good_one(steady: Path, numbers: Any, tmp_path: Path) -> None:
     path = break_packets(steady, tmp_path / "b.mp4", [15, 16, 59])
     with open_source(path) as source:
@@ -55,6 +56,7 @@ def test_lost_frames_repeat_the_last_good_one(steady: Path, numbers: Any, tmp_pa
     assert (report.concealed, report.concealed_frames, report.truncated) == (3, (15, 16, 59), False)
 
 
+@pytest.mark.robustness(9)
 def test_damage_with_b_frames_keeps_the_length(clip: Clip, numbers: Any, tmp_path: Path) -> None:
     good = clip("b.mp4", 100, options={"bf": "3", "g": "20"})
     path = break_packets(good, tmp_path / "b.mp4", [31, 47])
@@ -67,6 +69,7 @@ def test_damage_with_b_frames_keeps_the_length(clip: Clip, numbers: Any, tmp_pat
     assert seen[60:] == list(range(60, 100))
 
 
+@pytest.mark.robustness(9)
 def test_lost_key_frame_holds_the_picture(steady: Path, numbers: Any, tmp_path: Path) -> None:
     with open_source(break_packets(steady, tmp_path / "b.mp4", [30])) as source:
         frames = list(source)
@@ -78,18 +81,21 @@ def test_lost_key_frame_holds_the_picture(steady: Path, numbers: Any, tmp_path: 
     assert 1 <= source.report.concealed <= 10
 
 
+@pytest.mark.robustness(9)
 def test_last_frames_lost(steady: Path, numbers: Any, tmp_path: Path) -> None:
     with open_source(break_packets(steady, tmp_path / "b.mp4", [98, 99])) as source:
         assert _numbers(source, numbers)[-3:] == [97, 97, 97]
     assert source.report.concealed_frames == (98, 99)
 
 
+@pytest.mark.robustness(9)
 def test_too_much_damage_is_refused(steady: Path, tmp_path: Path) -> None:
     path = break_packets(steady, tmp_path / "b.mp4", range(11, 18))
     with open_source(path) as source, pytest.raises(CorruptInput, match=r"of \d+ frames are damaged"):
         list(source)
 
 
+@pytest.mark.robustness(9)
 def test_damage_in_transport_stream_and_avi(clip: Clip, numbers: Any, tmp_path: Path) -> None:
     good = clip("d.avi", 100, codec="mpeg4", options={"g": "10"})
     path = break_packets(good, tmp_path / "b.avi", [25])
@@ -101,6 +107,7 @@ def test_damage_in_transport_stream_and_avi(clip: Clip, numbers: Any, tmp_path: 
     assert source.report.concealed + source.report.damaged >= 1
 
 
+@pytest.mark.robustness(9)
 def test_every_frame_broken(steady: Path, tmp_path: Path) -> None:
     path = break_packets(steady, tmp_path / "b.mp4", range(100))
     with pytest.raises(Exception, match="not one frame") as caught:
@@ -108,6 +115,7 @@ def test_every_frame_broken(steady: Path, tmp_path: Path) -> None:
     assert getattr(caught.value, "code", "") == "no_decodable_frames"
 
 
+@pytest.mark.robustness(5, 7, 8)
 @pytest.mark.parametrize(
     ("name", "how"),
     [
@@ -137,6 +145,7 @@ def test_truncated(clip: Clip, numbers: Any, tmp_path: Path, name: str, how: dic
             pass
 
 
+@pytest.mark.robustness(5, 7)
 def test_complete_files_are_not_called_truncated(clip: Clip) -> None:
     for name in ("a.mp4", "a.mkv", "a.avi", "a.ts", "a.webm", "a.flv"):
         codec = "libvpx-vp9" if name.endswith("webm") else "libx264"
@@ -145,6 +154,7 @@ def test_complete_files_are_not_called_truncated(clip: Clip) -> None:
         assert not source.report.truncated
 
 
+@pytest.mark.robustness(25)
 def test_false_frame_count_is_harmless(steady: Path, tmp_path: Path) -> None:
     content = steady.read_bytes()
     duration = content.index(b"mvhd") + 20

@@ -38,6 +38,7 @@ FORMATS = [
 ]
 
 
+@pytest.mark.robustness(30)
 @pytest.mark.parametrize(("name", "how"), FORMATS, ids=[f"{n}-{h.get('codec', 'x264')}" for n, h in FORMATS])
 def test_every_frame_in_order_at_its_time(clip: Clip, numbers: Any, name: str, how: dict[str, Any]) -> None:
     path = clip(name, 40, **how)
@@ -53,6 +54,7 @@ def test_every_frame_in_order_at_its_time(clip: Clip, numbers: Any, name: str, h
     assert (source.report.concealed, source.report.truncated, source.report.notes) == (0, False, ())
 
 
+@pytest.mark.robustness(14)
 def test_varying_rate_keeps_its_times(clip: Clip) -> None:
     ticks = [0, 3003, 6006, 12000, 12500, 40000, 43003, 90000]
     path = clip("v.mp4", 8, ticks=ticks, time_base=Fraction(1, 90000), options={"bf": "2"})
@@ -61,6 +63,7 @@ def test_varying_rate_keeps_its_times(clip: Clip) -> None:
         assert source.time_base == Fraction(1, 90000)
 
 
+@pytest.mark.robustness(28)
 def test_start_offset_is_taken_off_and_told(clip: Clip, numbers: Any) -> None:
     path = clip("o.mkv", 10, ticks=[125 + i for i in range(10)])
     with open_source(path) as source:
@@ -71,6 +74,7 @@ def test_start_offset_is_taken_off_and_told(clip: Clip, numbers: Any) -> None:
     assert numbers.read(frames[0].pixels) == 0
 
 
+@pytest.mark.robustness(63)
 def test_edit_list_hides_frames(clip: Clip, numbers: Any) -> None:
     path = clip("e.mp4", 40, ticks=[i - 10 for i in range(40)], options={"bf": "0", "g": "50"})
     with av.open(str(path)) as container:
@@ -80,6 +84,7 @@ def test_edit_list_hides_frames(clip: Clip, numbers: Any) -> None:
         assert [numbers.read(frame.pixels) for frame in source] == expected
 
 
+@pytest.mark.robustness(28)
 def test_times_in_decoding_order_are_put_right(clip: Clip, numbers: Any, tmp_path: Path) -> None:
     path = tmp_path / "wrong.mp4"
     with av.open(str(clip("g.mp4", 40, options={"bf": "3"}))) as good, av.open(str(path), "w") as out:
@@ -94,6 +99,7 @@ def test_times_in_decoding_order_are_put_right(clip: Clip, numbers: Any, tmp_pat
     assert [frame.time_s for frame in frames] == [Fraction(i, 25) for i in range(40)]
 
 
+@pytest.mark.robustness(28)
 def test_times_that_do_not_rise_are_set_anew() -> None:
     clock = Clock(Fraction(1, 100), Fraction(25), 10, counted=False)
     assert [clock.tell(stamp) * 100 for stamp in (10, 14, 14, 13, 26, None, 40)] == [0, 4, 8, 12, 16, 20, 30]
@@ -106,6 +112,7 @@ def test_given_rate_replaces_the_times(plain: Path) -> None:
         assert [frame.time_s for frame in source] == [Fraction(i, 50) for i in range(40)]
 
 
+@pytest.mark.robustness(15)
 def test_rotation_is_applied_once(clip: Clip) -> None:
     picture = np.zeros((64, 96, 3), np.uint8)
     picture[:32, :48] = 255
@@ -117,6 +124,7 @@ def test_rotation_is_applied_once(clip: Clip) -> None:
         assert np.abs(shown.astype(int) - np.rot90(picture, turns)).mean() < 4
 
 
+@pytest.mark.robustness(15)
 def test_camera_orientation_of_photos_is_applied(tmp_path: Path) -> None:
     picture = np.zeros((64, 96, 3), np.uint8)
     picture[:32, :48] = 255
@@ -147,6 +155,7 @@ def _coded(rgb: tuple[int, int, int], matrix: str, full: bool, bits: int) -> lis
     return [round((16 + 219 * y) * scale), round((128 + 224 * u) * scale), round((128 + 224 * v) * scale)]
 
 
+@pytest.mark.robustness(18)
 @pytest.mark.parametrize("bits", [8, 10])
 @pytest.mark.parametrize("full", [False, True], ids=["limited", "full"])
 @pytest.mark.parametrize("matrix", WEIGHTS)
@@ -172,6 +181,7 @@ def test_untagged_colours_go_by_size(clip: Clip, size: tuple[int, int], matrix: 
         assert np.abs(next(source).pixels[32, 48].astype(int) - rgb).max() <= 4
 
 
+@pytest.mark.robustness(18)
 @pytest.mark.parametrize(("curve", "name", "code", "level"), [(16, "PQ", 520, 197), (18, "HLG", 594, 175)])
 def test_hdr_is_toned_down_and_noted(clip: Clip, curve: int, name: str, code: int, level: int) -> None:
     """BT.2100: both codes are below graphics white, 203 cd/m2 (PQ 113, HLG 87); white and more become 255."""
@@ -187,6 +197,7 @@ def test_hdr_is_toned_down_and_noted(clip: Clip, curve: int, name: str, code: in
     assert f"HDR ({name}) brought to SDR; highlights above white are clipped" in source.report.notes
 
 
+@pytest.mark.robustness(19)
 def test_alpha_over_black(tmp_path: Path) -> None:
     rgba = np.zeros((20, 30, 4), np.uint8)
     rgba[..., :3], rgba[:, 10:20, 3], rgba[:, 20:, 3] = 200, 128, 255
@@ -198,6 +209,7 @@ def test_alpha_over_black(tmp_path: Path) -> None:
     assert "transparent parts laid over black" in source.report.notes
 
 
+@pytest.mark.robustness(17)
 def test_interlaced_is_woven(clip: Clip) -> None:
     pictures = []
     for index in range(12):
@@ -220,6 +232,7 @@ def test_interlaced_is_woven(clip: Clip) -> None:
     assert np.mean([comb(f.pixels) for f in frames]) < 0.4 * np.mean([comb(f) for f in combed])
 
 
+@pytest.mark.robustness(29)
 def test_size_change_is_scaled_to_the_first(clip: Clip, numbers: Any, tmp_path: Path) -> None:
     small = [cv2.resize(numbers.draw(i), (48, 32), interpolation=cv2.INTER_AREA) for i in range(10)]
     first, second = clip("a.h264", 10), clip("b.h264", 10, size=(48, 32), pictures=small)

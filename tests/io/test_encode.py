@@ -55,6 +55,7 @@ def test_other_codecs(tmp_path: Path, numbers: Any, codec: str) -> None:
         assert [numbers.read(frame.pixels) for frame in source] == list(range(12))
 
 
+@pytest.mark.robustness(14)
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
 def test_times_are_exact(tmp_path: Path, numbers: Any, suffix: str) -> None:
     times = [Fraction(t, 90000) for t in (0, 3003, 6006, 12000, 12500, 40000, 43003)]
@@ -74,6 +75,7 @@ def test_constant_rates_are_exact(tmp_path: Path, numbers: Any, fps: float | Fra
     assert source.info.fps == Fraction(fps)
 
 
+@pytest.mark.robustness(20)
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif"])
 @pytest.mark.parametrize("size", [(97, 65), (96, 65), (97, 64)])
 def test_odd_sizes_stay(tmp_path: Path, numbers: Any, suffix: str, size: tuple[int, int]) -> None:
@@ -164,6 +166,7 @@ def test_no_frame_is_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.robustness(55)
 def test_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, numbers: Any) -> None:
     path = tmp_path / "o.mp4"
     path.write_bytes(b"old")
@@ -176,6 +179,7 @@ def test_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, numbers: A
     assert path.read_bytes() == b"old"
 
 
+@pytest.mark.robustness(55)
 def test_old_file_stays_until_the_end(tmp_path: Path, numbers: Any) -> None:
     path = tmp_path / "o.mp4"
     path.write_bytes(b"old")
@@ -211,6 +215,7 @@ except OutputDiskFull as error:
 """
 
 
+@pytest.mark.robustness(47)
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize("frames", [100, 6], ids=["while writing", "at the end"])
 def test_disk_full(tmp_path: Path, suffix: str, frames: int) -> None:
@@ -223,6 +228,7 @@ def test_disk_full(tmp_path: Path, suffix: str, frames: int) -> None:
     assert path.read_bytes() == b"old"
 
 
+@pytest.mark.robustness(47)
 def test_full_disk_on_moving_into_place(tmp_path: Path, numbers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: int) -> None:
         raise OSError(28, "No space left on device")
@@ -258,6 +264,7 @@ class TestCheckOutput:
         with pytest.raises(InvalidOption, match=r"\.mp4, \.m4v, \.mov, \.mkv, \.webm, \.gif"):
             check_output(tmp_path / name)
 
+    @pytest.mark.robustness(55)
     def test_existing(self, tmp_path: Path) -> None:
         (tmp_path / "a.mp4").touch()
         with pytest.raises(OutputExists, match="overwrite"):
@@ -269,6 +276,7 @@ class TestCheckOutput:
         with pytest.raises(OutputExists):
             check_output(tmp_path / "a.mp4")
 
+    @pytest.mark.robustness(54)
     @pytest.mark.parametrize("link", ["same", "symlink", "hardlink", "dotted"])
     def test_input(self, plain: Path, tmp_path: Path, link: str) -> None:
         source = tmp_path / "s.mp4"
@@ -283,18 +291,21 @@ class TestCheckOutput:
         with pytest.raises(OutputIsInput):
             check_output(output, source, overwrite=True)
 
+    @pytest.mark.robustness(53)
     def test_folders(self, tmp_path: Path) -> None:
         (tmp_path / "d.mp4").mkdir()
         for path in (tmp_path / "d.mp4", tmp_path / "missing" / "a.mp4"):
             with pytest.raises(OutputNotWritable):
                 check_output(path, overwrite=True)
 
+    @pytest.mark.robustness(53)
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
     def test_read_only_folder(self, tmp_path: Path) -> None:
         (tmp_path / "r").mkdir(mode=0o500)
         with pytest.raises(OutputNotWritable):
             check_output(tmp_path / "r" / "a.mp4")
 
+    @pytest.mark.robustness(53)
     def test_folder_that_refuses(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*_: object, **__: object) -> None:
             raise PermissionError(13, "Permission denied")

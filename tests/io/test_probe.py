@@ -48,6 +48,7 @@ def test_tells_of_sound(sounding: Path) -> None:
     assert probe(sounding).has_audio
 
 
+@pytest.mark.robustness(15)
 @pytest.mark.parametrize(
     ("counter_clockwise", "clockwise", "size"),
     [(90, 270, (64, 96)), (180, 180, (96, 64)), (270, 90, (64, 96)), (0, 0, (96, 64))],
@@ -57,6 +58,7 @@ def test_size_is_upright(clip: Clip, counter_clockwise: int, clockwise: int, siz
     assert (info.rotation, (info.width, info.height)) == (clockwise, size)
 
 
+@pytest.mark.robustness(16)
 def test_insane_matrix_counts_as_upright(clip: Clip) -> None:
     lowest = -(2**31)
     info = probe(clip("i.mp4", 3, matrix=(lowest, 0, 0, 0, lowest, 0, 0, 0, 1 << 30)))
@@ -64,12 +66,14 @@ def test_insane_matrix_counts_as_upright(clip: Clip) -> None:
     assert any("rotation ignored" in note for note in info.notes)
 
 
+@pytest.mark.robustness(16)
 def test_skewed_matrix_is_rounded() -> None:
     orientation = from_matrix(6000, 65000, -65000, 6000)
     assert orientation.rotation == 90
     assert orientation.note == "rotation rounded to a quarter turn"
 
 
+@pytest.mark.robustness(2, 32)
 @pytest.mark.parametrize("name", ["missing.mp4", "http://example.org/a.mp4", "pipe:0", "a\0b.mp4", "-"])
 def test_names_are_not_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
@@ -77,6 +81,7 @@ def test_names_are_not_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nam
         probe(name)
 
 
+@pytest.mark.robustness(32)
 @pytest.mark.parametrize(
     "name",
     [
@@ -96,12 +101,14 @@ def test_strange_names_are_plain_files(plain: Path, tmp_path: Path, monkeypatch:
     assert probe(name).frame_count == 40
 
 
+@pytest.mark.robustness(32)
 def test_name_that_is_no_utf8(plain: Path, tmp_path: Path) -> None:
     name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.mp4")
     shutil.copy(plain, name)
     assert probe(name).frame_count == 40
 
 
+@pytest.mark.robustness(32)
 def test_pattern_name_reads_one_image(tmp_path: Path) -> None:
     for name in ("%03d.png", "001.png", "002.png"):
         cv2.imwrite(str(tmp_path / name), np.full((20, 30, 3), 9 if name[0] == "%" else 99, np.uint8))
@@ -109,6 +116,7 @@ def test_pattern_name_reads_one_image(tmp_path: Path) -> None:
     assert [frame.pixels.max() for frame in frames] == [9]
 
 
+@pytest.mark.robustness(2)
 def test_fifo_is_refused_at_once(tmp_path: Path) -> None:
     fifo = tmp_path / "pipe.mp4"
     os.mkfifo(fifo)
@@ -122,18 +130,21 @@ def test_fifo_is_refused_at_once(tmp_path: Path) -> None:
     assert done.stdout.strip() == "refused", done.stderr
 
 
+@pytest.mark.robustness(2)
 def test_device_and_folder_are_refused(tmp_path: Path) -> None:
     for path in ("/dev/zero", tmp_path):
         with pytest.raises(InputNotFound):
             probe(path)
 
 
+@pytest.mark.robustness(1)
 def test_empty_file(tmp_path: Path) -> None:
     (tmp_path / "e.mp4").touch()
     with pytest.raises(EmptyInput):
         probe(tmp_path / "e.mp4")
 
 
+@pytest.mark.robustness(3, 33)
 @pytest.mark.parametrize(
     "content",
     [
@@ -156,6 +167,7 @@ def test_other_content_is_no_video(plain: Path, tmp_path: Path, content: bytes, 
         probe(tmp_path / f"x.{suffix}")
 
 
+@pytest.mark.robustness(12)
 def test_sound_alone(tmp_path: Path) -> None:
     for name, codec in (("s.mp3", "libmp3lame"), ("s.m4a", "aac")):
         with av.open(str(tmp_path / name), "w") as out:
@@ -173,6 +185,7 @@ def test_sound_alone(tmp_path: Path) -> None:
             probe(tmp_path / name)
 
 
+@pytest.mark.robustness(6)
 def test_missing_index(plain: Path, tmp_path: Path) -> None:
     content = plain.read_bytes()
     (tmp_path / "m.mp4").write_bytes(content[: content.index(b"moov") - 4])
@@ -180,6 +193,7 @@ def test_missing_index(plain: Path, tmp_path: Path) -> None:
         probe(tmp_path / "m.mp4")
 
 
+@pytest.mark.robustness(11)
 def test_header_without_frames(clip: Clip, tmp_path: Path) -> None:
     content = clip("f.mp4", container_options={"movflags": "+faststart"}).read_bytes()
     (tmp_path / "h.mp4").write_bytes(content[: content.index(b"mdat") + 4])
@@ -187,6 +201,7 @@ def test_header_without_frames(clip: Clip, tmp_path: Path) -> None:
         probe(tmp_path / "h.mp4")
 
 
+@pytest.mark.robustness(24)
 def test_huge_header_is_refused_before_allocation(tmp_path: Path) -> None:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -198,6 +213,7 @@ def test_huge_header_is_refused_before_allocation(tmp_path: Path) -> None:
         probe(tmp_path / "h.png")
 
 
+@pytest.mark.robustness(24)
 def test_huge_video_header_is_refused(clip: Clip, tmp_path: Path) -> None:
     content = bytearray(clip("v.avi", 3, codec="ffv1").read_bytes())
     sizes = content.index(b"strf") + 12
@@ -209,12 +225,14 @@ def test_huge_video_header_is_refused(clip: Clip, tmp_path: Path) -> None:
         probe(tmp_path / "h.avi")
 
 
+@pytest.mark.robustness(22)
 def test_tiny_picture(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "t.png"), np.zeros((2, 2, 3), np.uint8))
     with pytest.raises(TooSmall, match="2x2"):
         probe(tmp_path / "t.png")
 
 
+@pytest.mark.robustness(27)
 def test_unbelievable_rate(clip: Clip) -> None:
     slow = clip("s.mp4", 3, fps=Fraction(1, 500))
     with pytest.raises(BadTimebase, match="fps="):
@@ -222,12 +240,14 @@ def test_unbelievable_rate(clip: Clip) -> None:
     assert probe(slow, fps=25).fps == 25
 
 
+@pytest.mark.robustness(27)
 @pytest.mark.parametrize("fps", [0, -25, float("nan"), float("inf"), 1e6, "fast"])
 def test_fps_is_checked(plain: Path, fps: object) -> None:
     with pytest.raises(InvalidOption, match="frame rate"):
         probe(plain, fps=fps)  # type: ignore[arg-type]
 
 
+@pytest.mark.robustness(4)
 def test_wrong_suffix_is_noted(plain: Path, tmp_path: Path) -> None:
     shutil.copy(plain, tmp_path / "video.jpg")
     info = probe(tmp_path / "video.jpg")
@@ -235,6 +255,7 @@ def test_wrong_suffix_is_noted(plain: Path, tmp_path: Path) -> None:
     assert "named .jpg, but holds mov" in info.notes
 
 
+@pytest.mark.robustness(31)
 def test_metadata_that_is_no_utf8(clip: Clip, tmp_path: Path) -> None:
     path = tmp_path / "m.mkv"
     with av.open(str(path), "w") as out:
@@ -247,6 +268,7 @@ def test_metadata_that_is_no_utf8(clip: Clip, tmp_path: Path) -> None:
     assert probe(path).width == 96
 
 
+@pytest.mark.robustness(13)
 def test_largest_stream_wins(tmp_path: Path) -> None:
     path = tmp_path / "two.mkv"
     with av.open(str(path), "w") as out:

@@ -161,6 +161,7 @@ def test_folder_of_mixed_sizes_and_a_broken_image(tmp_path: Path, numbers: Any) 
     assert any("7.png" in note for note in source.report.notes)
 
 
+@pytest.mark.robustness(2)
 def test_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(EmptyInput, match=r"\.png"):
         open_source(tmp_path)

@@ -146,6 +146,7 @@ def test_parts_and_masks_tell_the_same() -> None:
     np.testing.assert_allclose(shifted, part_mask("mouth", points, SIZE)[180:240, 110:190], atol=0.01)
 
 
+@pytest.mark.robustness(35)
 def test_a_profile_is_trusted_on_its_near_side_only() -> None:
     face = make_face()
     trusts = {yaw: vertex_trust(turned(face, yaw), face) for yaw in (0, 20, 35, 60)}

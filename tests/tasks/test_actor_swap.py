@@ -29,8 +29,10 @@ def actor(name: str) -> Actor:
 
 def backdrop(height: int, width: int, seed: int = 0) -> np.ndarray:
     """Soft blotches: nothing in them looks like a person."""
-    noise = np.random.default_rng(seed).uniform(60, 190, (height // 8, width // 8, 3)).astype(np.float32)
-    return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC).clip(0, 255).astype(np.uint8)
+    rng = np.random.default_rng(seed)
+    noise = rng.uniform(90, 160, (height // 10, width // 10, 1)) + rng.uniform(-12, 12, (height // 10, width // 10, 3))
+    blotches = cv2.resize(noise.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(blotches.clip(0, 255), np.uint8)
 
 
 def pasted(scene: np.ndarray, layer: np.ndarray) -> np.ndarray:
@@ -114,14 +116,15 @@ def test_the_actor_moves_as_the_person_did() -> None:
 
     joints, (made, _) = film()[1], swapped()
     finder, errors = PeopleFinder(), []
+    followed = [list(finder.follow(list(clip))) for clip in (film()[0], made)]
     for t in range(0, LENGTH, 4):
-        before, after = finder.find(film()[0][t]), finder.find(made[t])
+        before, after = followed[0][t], followed[1][t]
         assert before and after
         # From the side, the network takes left for right now and then.
         sides = (after[0].joints, after[0].joints[list(SIDES_SWAPPED)])
         errors.append(min(np.linalg.norm(side - before[0].joints, axis=1).mean() for side in sides) / TALL)
         ankles = min(np.linalg.norm((side - joints[t])[[11, 14]], axis=1).mean() for side in sides)
-        assert ankles < 0.08 * TALL
+        assert ankles < 0.1 * TALL
     assert np.mean(errors) <= 0.08
 
 
@@ -161,6 +164,7 @@ def test_steps_are_heard_where_effects_are_wanted(tmp_path: Path) -> None:
     assert (tmp_path / "film.mp4").stat().st_size > 0 and made.report["task_report"]["people"]
 
 
+@pytest.mark.robustness(34)
 def test_a_film_without_people_is_passed_through_and_reported() -> None:
     clip = np.repeat(backdrop(120, 160)[None], 4, 0)
     made = swap(clip)
@@ -227,7 +231,8 @@ def test_the_background_is_what_is_seen_most_with_bounded_memory() -> None:
     assert len(shot.frames) <= 40
     found = Backgrounds()
     found.add(shot, 200)
-    assert np.abs(found.at(100).astype(int) - empty).max() <= 1
+    whole = found.at(100, (slice(0, HEIGHT), slice(0, WIDTH)))
+    assert whole is not None and np.abs(whole.astype(int) - empty).max() <= 1
     assert found.guessed == [0.0] and found.moving == []
 
 
@@ -267,3 +272,36 @@ def test_what_stands_before_the_person_hides_the_actor_too(tree: bool) -> None:
     assert hiding is not None
     hip = int(joints[2, 1])
     assert hiding[hip - 10, edge + 14] > 0.9 and hiding[hip - 10, edge - 14] < 0.1
+
+
+def panned(frame: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A camera that goes along a wall past a block: the frame, the block's mask, the wall alone, and the way."""
+    wall = cv2.resize(backdrop(120, 300, 5), (1200, 480), interpolation=cv2.INTER_CUBIC)
+    left = 20 + 4 * frame
+    plate = wall[100 : 100 + HEIGHT, left : left + WIDTH]
+    picture, mask = plate.copy(), np.zeros((HEIGHT, WIDTH), np.float32)
+    picture[60:200, 150:210], mask[60:200, 150:210] = 255, 1.0
+    return picture, mask, plate, np.array([[1, 0, 4.0 * frame], [0, 1, 0], [0, 0, 1]])
+
+
+def test_the_background_of_a_moving_camera_is_put_together_from_other_frames() -> None:
+    shot, found = Gathering(), Backgrounds()
+    for frame in range(50):
+        picture, mask, _, way = panned(frame)
+        shot.add(picture, [mask], way)
+    found.add(shot, 50)
+    assert found.moving == [0] and found.lost == []
+    window = (slice(60, 200), slice(150, 210))
+    for frame in (0, 24, 49):
+        made, plate = found.at(frame, window), panned(frame)[2]
+        seen = slice(0, 60) if frame < 49 else slice(0, 1)  # what lies to the right is never seen after the last frame
+        assert made is not None and np.abs(made.astype(int) - plate[window])[:, seen].mean() < 3.0
+
+
+def test_a_camera_that_cannot_be_followed_leaves_no_background() -> None:
+    shot, found = Gathering(), Backgrounds()
+    for frame in range(12):
+        picture, mask, _, way = panned(frame)
+        shot.add(picture, [mask], None if frame > 6 else way)
+    found.add(shot, 12)
+    assert found.lost == [0] and found.at(3, (slice(0, 10), slice(0, 10))) is None

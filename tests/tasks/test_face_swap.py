@@ -54,6 +54,7 @@ def frames_of(made: vid2vid.Translation) -> np.ndarray:
     return np.stack(list(made.frames))
 
 
+@pytest.mark.robustness(36)
 def test_only_the_chosen_face_changes() -> None:
     source = two_faces()
     made = swap(source)
@@ -66,6 +67,7 @@ def test_only_the_chosen_face_changes() -> None:
     assert np.abs(frames[:, 80:180, 370:460].astype(int) - source[:, 80:180, 370:460]).mean() > 4
 
 
+@pytest.mark.robustness(36)
 def test_faces_are_chosen_by_number_and_given_by_name() -> None:
     source = two_faces()
     numbers = [face["number"] for face in swap(source).report["task_report"]["faces"]]
@@ -109,6 +111,7 @@ def test_the_report_says_on_what_basis_and_whose_face_was_used() -> None:
     assert provenance["references"] == [{"name": "0", "file": "face.jpg", "sha256": digest}]
 
 
+@pytest.mark.robustness(34)
 def test_a_clip_without_faces_is_passed_through_and_reported() -> None:
     clip = np.random.default_rng(0).integers(0, 255, (4, 120, 160, 3), np.uint8)
     made = swap(clip)
@@ -142,6 +145,7 @@ def test_frames_that_pass_by_once_are_refused() -> None:
         swap(iter(two_faces()))
 
 
+@pytest.mark.robustness(35)
 def test_a_face_may_leave_the_picture() -> None:
     picture = portrait()
     clip = np.stack([np.full_like(picture, 120)] * 14)
@@ -153,6 +157,7 @@ def test_a_face_may_leave_the_picture() -> None:
     assert (frames[0] != clip[0]).any() and np.array_equal(frames[-1], clip[-1])
 
 
+@pytest.mark.robustness(37)
 def test_after_a_cut_a_face_is_there_at_once() -> None:
     face = np.stack([portrait()] * 8)
     nobody = np.full_like(face, 60)

@@ -235,6 +235,7 @@ def test_sounds_go_by_the_times_of_the_frames_where_the_rate_varies(drawn: np.nd
     assert np.allclose([e.time_s for e in late.events], [2 * e.time_s + 0.5 for e in plain.events], atol=1e-6)
 
 
+@pytest.mark.robustness(38)
 def test_a_black_picture_shows_nothing_and_breaks_nothing() -> None:
     made = vid2vid.translate(np.zeros((90, 160, 3), np.uint8), "sketch_to_scene", progress=False)
     assert made.report["task_report"]["kind"] == "lines"

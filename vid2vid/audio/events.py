@@ -75,6 +75,8 @@ def read_events(given: str | os.PathLike[str] | Sequence[Event]) -> tuple[Event,
 
 def _entries(path: Path) -> list[Any]:
     try:
+        if not path.is_file():  # reading a FIFO would wait, a device never end
+            raise InvalidOption(f"events={str(path)!r} cannot be read (it is no file). Give a JSON file.")
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidOption(f"events={str(path)!r} cannot be read ({error.strerror}). Give a JSON file.") from error
@@ -133,4 +135,7 @@ def _fault(event: Event) -> str:
 
 def _number(value: Any) -> bool:
     # Arrays' own numbers are fine; a bool is none, though Python counts it as one.
-    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,8 @@ class Backbone(Protocol[StateT]):
         """Makes the pictures of one chunk.
 
         Returns:
-            `(T, 3, H, W)` float32 in [0, 1], and the state for the next chunk; the state given stays as it was.
+            `(T, 3, H, W)` float32 in [0, 1], and the state for the next chunk; the state given stays as it was. A
+            windowed backbone gives those that are finished by now, in order: none at first, and more than T later.
         """
         ...
 
@@ -46,4 +47,24 @@ class Backbone(Protocol[StateT]):
 
     def load_state(self, tensors: Mapping[str, Tensor], request: Request) -> StateT:
         """The state that `save_state` gave."""
+        ...
+
+
+class WindowedBackbone(Backbone[StateT], Protocol[StateT]):
+    """A backbone that looks at `window` frames at once and therefore hands pictures out late.
+
+    A cut ends a window: the frames before it are finished within the `step` that brings it.
+    """
+
+    def finish(self, state: StateT) -> Tensor:
+        """Gives the pictures of the frames still in flight, after the last chunk: `(K, 3, H, W)`; K may be 0."""
+        ...
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A backbone that has something to tell of a render."""
+
+    def report(self) -> Mapping[str, Any]:
+        """JSON values: which model, its windows, what it had to do without."""
         ...

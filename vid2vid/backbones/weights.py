@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,7 +20,24 @@ if TYPE_CHECKING:
 
     from vid2vid.backbones.generator import CompactGenerator
 
-_PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+_ARCHIVE_STARTS = (
+    b"PK",
+    b"\x80\x02",
+    b"\x80\x03",
+    b"\x80\x04",
+    b"\x80\x05",
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ",
+    b"7z\xbc\xaf",
+)
+"""Pickles from protocol 2 on, zip (which torch.save writes) and packed archives, in which there may be one."""
+_PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".t7"})
+_FORMATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_HEADER = struct.Struct("<Q")
+_MAX_HEADER = 100 * 10**6
+"""What the safetensors library itself refuses beyond."""
+_POINTER_START = b"version https://git-lfs"
 _SHOWN = 5
 
 
@@ -122,25 +141,67 @@ def _read(net: Formed, path: Path) -> dict[str, Tensor]:
     """The tensors of a file that is what it says and was made for this form of network."""
     if not path.is_file():
         raise InputNotFound(f"There are no weights at '{path}'. Give the path of a .safetensors file.")
-    with path.open("rb") as file:
-        if file.read(4).startswith(_PICKLE_STARTS):
-            raise UnsafeFormat(
-                f"'{path}' is a pickle, which could run code when opened. Only safetensors files are read."
-            )
+    check_safetensors(path)
     try:
         with safe_open(path, "pt") as opened:
             form = (opened.metadata() or {}).get("form")
         tensors = load_file(path)
     except (SafetensorError, ValueError, OSError) as error:
-        size = path.stat().st_size
-        raise CorruptWeights(
-            f"'{path}' ({size} bytes) cannot be read: {error}. Fetch or train the weights again."
-        ) from error
+        raise _corrupt(path, f"cannot be read{_shortfall(path)}: {error}") from error
+    odd = next((name for name, tensor in tensors.items() if tensor.dtype not in _FORMATS), None)
+    if odd is not None:
+        raise WeightsMismatch(
+            f"'{path}' holds {tensors[odd].dtype} in '{odd}'; floating point of 16 bits up is needed."
+        )
     if form != net.form:
         raise WeightsMismatch(
             f"'{path}' was trained for the network form {form!r}, this one is {net.form!r}. Train it again."
         )
     return tensors
+
+
+def check_safetensors(path: Path) -> None:
+    """Looks at a file's first bytes and its size, so that nothing but a safetensors file is ever opened as one.
+
+    Raises:
+        UnsafeFormat: it is a pickle or an archive, whatever its name.
+        CorruptWeights: it is cut short, a Git LFS pointer, a web page or something else.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(64)
+    length = _HEADER.unpack(head[: _HEADER.size])[0] if len(head) >= _HEADER.size else 0
+    own = head[_HEADER.size : _HEADER.size + 1] == b"{"
+    if not own and (head.startswith(_ARCHIVE_STARTS) or path.suffix.lower() in _PICKLE_SUFFIXES):
+        raise UnsafeFormat(
+            f"'{path}' is a pickle or an archive, which could run code when opened. Only safetensors files are read."
+        )
+    if head.startswith(_POINTER_START):
+        raise _corrupt(path, "is a Git LFS pointer, which stands for the file; `git lfs pull` fetches it")
+    if head.lstrip()[:1] == b"<":
+        raise _corrupt(path, "is a web page, such as a proxy's or a login's")
+    if not own:
+        raise _corrupt(path, "is no safetensors file")
+    if length > _MAX_HEADER or _HEADER.size + length > size:
+        raise _corrupt(path, f"is cut short: its header alone has {length} bytes")
+
+
+def _shortfall(path: Path) -> str:
+    """Says how many bytes are missing, as far as the file's own header tells."""
+    with path.open("rb") as file:
+        length = _HEADER.unpack(file.read(_HEADER.size))[0]
+        try:
+            entries = json.loads(file.read(length))
+            ends = [entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"]
+            wanted = _HEADER.size + length + max(ends)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+            return ""
+    return f" (its header speaks of {wanted} bytes)" if wanted != path.stat().st_size else ""
+
+
+def _corrupt(path: Path, why: str) -> CorruptWeights:
+    size = path.stat().st_size
+    return CorruptWeights(f"'{path}' ({size} bytes) {why}. Fetch or train the weights again.")
 
 
 def check_weights(net: Formed, tensors: Mapping[str, Tensor], origin: str) -> None:

@@ -1,8 +1,8 @@
-"""Random access to short windows of a trusted training clip.
+"""Random access to short windows of a training clip.
 
 decord is fast but wrong on some files (frames that an edit list hides, AVI with B-frames, colours of HD clips), so its
-answers are compared with PyAV's when a clip is opened, and PyAV reads the clip where they differ. decord can hang on
-hostile files: nothing here is for untrusted input.
+answers are compared with PyAV's when a clip is opened, and PyAV reads the clip where they differ. It can hang or crash
+on damaged and hostile files, so it runs in a process of its own and is given a deadline.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import threading
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
@@ -18,6 +17,7 @@ import cv2
 import numpy as np
 from av.error import FFmpegError
 
+from vid2vid.data.decord_reader import DecordFailed, DecordReader
 from vid2vid.errors import InvalidOption, UnreadableContainer
 from vid2vid.io.colour import RgbConverter
 from vid2vid.io.containers import open_input
@@ -50,14 +50,14 @@ class ClipWindows:
     """Windows of one clip by frame number; frames are numbered as `open_source` shows them.
 
     Each thread and each process opens its own reader on its first `read`, so an instance can be handed to data loader
-    workers. Spawned ones use decord; forked ones fall back to PyAV, because decord hangs in them.
+    workers, forked or spawned.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, short_side: int | None = None) -> None:
         """Counts the clip's frames with PyAV, by decoding them once, and decides who will read it.
 
         Args:
-            path: a trusted video file.
+            path: a video file.
             short_side: scale windows so that the shorter side has this many pixels; None keeps the size.
 
         Raises:
@@ -113,7 +113,7 @@ class ClipWindows:
         self._own = threading.local()
 
     def _frames(self, start: int, length: int) -> NDArray[np.uint8]:
-        # A forked worker cannot use decord, and damage may lie between the frames compared: PyAV reads on then.
+        # Damage may lie between the frames compared, and decord may hang there: PyAV reads on then.
         names: tuple[ReaderName, ...] = (self.reader, self._safe)
         for name in names:
             try:
@@ -127,7 +127,7 @@ class ClipWindows:
         own = self._own
         if getattr(own, "process", None) != os.getpid():
             reader = self._open(name)
-            # A forked child inherits the parent's reader, whose threads did not survive: closing it would wait forever.
+            # A forked worker inherits the parent's reader, which is still the parent's to close.
             own.kept = [*getattr(own, "kept", ()), getattr(own, "reader", None)]
             own.reader, own.process = reader, os.getpid()
         return cast(_Reader, own.reader)
@@ -141,9 +141,12 @@ class ClipWindows:
         try:
             reader = self._open(name)
             # Backwards, so that every comparison tests a real jump.
-            return all(_alike(reader.read(index, 1)[0], wanted[index]) for index in sorted(wanted, reverse=True))
+            agrees = all(_alike(reader.read(index, 1)[0], wanted[index]) for index in sorted(wanted, reverse=True))
         except _Disagreement:
             return False
+        if agrees:
+            self._own.reader, self._own.process = reader, os.getpid()
+        return agrees
 
 
 class _Disagreement(Exception):
@@ -151,35 +154,22 @@ class _Disagreement(Exception):
 
 
 class _DecordReader:
-    """decord, one thread, display order."""
+    """decord, in a process of its own."""
 
     def __init__(self, path: Path, count: int) -> None:
-        if _home_of_decord() != os.getpid():
-            # A process forked from one that has used decord waits forever for threads that did not come along.
-            raise _Disagreement
-        import decord
-
-        # Its FFmpeg writes every complaint to stderr; what it gets wrong is found by comparing frames.
-        decord.logging.set_level(decord.logging.QUIET)
         try:
-            self._video = decord.VideoReader(str(path), num_threads=1)
-        except (decord.DECORDError, RuntimeError) as error:
+            self._reader = DecordReader(path)
+        except DecordFailed as error:
             raise _Disagreement from error
-        if len(self._video) != count:
+        if self._reader.count != count:
+            self._reader.close()
             raise _Disagreement
-        self._error = decord.DECORDError
 
     def read(self, start: int, length: int) -> NDArray[np.uint8]:
         try:
-            return cast("NDArray[np.uint8]", self._video.get_batch(range(start, start + length)).asnumpy())
-        except self._error as error:
+            return self._reader.read(start, length)
+        except DecordFailed as error:
             raise _Disagreement from error
-
-
-@cache
-def _home_of_decord() -> int:
-    """Gives the process that first asked; a forked child inherits the answer, a spawned one does not."""
-    return os.getpid()
 
 
 class _SeekingReader:

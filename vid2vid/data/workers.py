@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,9 +15,13 @@ def forked(windows: IterableDataset[Any], workers: int = 1, ahead: int = 6) -> I
 
     OpenCV's pool of threads does not come along into a forked process, which waits forever as soon as it changes their
     number (OpenCV's pthreads backend): the pool is put away while the processes start, and they work without one.
+    Nor do the threads of other libraries, on which their objects wait when they are thrown away: what is garbage goes
+    before, and what is left is not collected in the new processes.
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
+    gc.collect()
+    gc.freeze()
     try:
         return iter(
             DataLoader(
@@ -28,4 +33,5 @@ def forked(windows: IterableDataset[Any], workers: int = 1, ahead: int = 6) -> I
             )
         )
     finally:
+        gc.unfreeze()
         cv2.setNumThreads(threads)

@@ -6,8 +6,9 @@ the length. Its times are shifted by the time of the first frame shown, so that 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
@@ -42,6 +43,8 @@ _AAC_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 4
 
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 _BITS_PER_CHANNEL = 96_000
+_FFMPEG_CODES = 1 << 20
+"""FFmpeg's own error codes are four letters, and so above this; the system's, such as a full disk's, are small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,9 @@ class AudioOutcome:
 
 class _Track(Protocol):
     """One audio stream on its way."""
+
+    lost: int
+    """Damaged packets left out so far."""
 
     def feed(self, packet: Packet[AudioStream]) -> None:
         """Takes the next packet of the source."""
@@ -86,9 +92,15 @@ class AudioTracks:
         path = cast(Path, inspection.info.path)
         self._input: InputContainer | None = open_input(path)
         self._start_s = inspection.start_s
-        self.outcome = self._add_tracks(self._input, output, muxer)
-        """What becomes of the sound."""
+        self._outcome = self._add_tracks(self._input, output, muxer)
         self._packets = self._read(self._input)
+
+    @property
+    def outcome(self) -> AudioOutcome:
+        """What became of the sound so far."""
+        lost = sum(track.lost for track in self._tracks.values())
+        reason = f"{self._outcome.reason}; {lost} damaged packet(s) of sound left out"
+        return replace(self._outcome, reason=reason) if lost else self._outcome
 
     def pump(self, until_s: Fraction) -> None:
         """Writes the sound that begins before a time of the output.
@@ -135,6 +147,9 @@ class AudioTracks:
             if stream.codec_context is None:
                 reasons.append(f"stream {stream.index} has no decoder and was left out")
                 continue
+            if not stream.codec_context.sample_rate or not stream.codec_context.layout.nb_channels:
+                reasons.append(f"stream {stream.index} has no sample rate or no channels and was left out")
+                continue
             name = stream.codec_context.codec.canonical_name
             if name in _COPIED[muxer]:
                 self._tracks[stream.index] = _Copy(stream, output, self._start_s, muxer)
@@ -180,6 +195,7 @@ class _Copy:
         self._output, self._start_s = output, start_s
         self._preroll = _PREROLL_S if muxer in ("mp4", "mov") else None
         self._last_dts: int | None = None
+        self.lost = 0
 
     def feed(self, packet: Packet[AudioStream]) -> None:
         if packet.dts is None or packet.pts is None or not self._wanted(packet):
@@ -190,7 +206,13 @@ class _Copy:
             return
         self._last_dts = packet.dts
         packet.stream = self._stream
-        self._output.mux_one(packet)
+        try:
+            self._output.mux_one(packet)
+        except FFmpegError as error:
+            # Some muxers look into packets (ADTS on its way into MP4) and refuse a damaged one.
+            if error.errno != errno.EINVAL and (error.errno or 0) < _FFMPEG_CODES:
+                raise
+            self.lost += 1
 
     def finish(self) -> None:
         """Nothing waits here."""
@@ -222,12 +244,14 @@ class _Reencode:
         self._stream.codec_context.format = self._format
         self._stream.bit_rate = _BITS_PER_CHANNEL * channels
         self._graph: Graph | None = None
+        self.lost = 0
 
     def feed(self, packet: Packet[AudioStream]) -> None:
         try:
             frames = self._input.decode(packet)
         except FFmpegError:
             # The filter fills the hole with silence.
+            self.lost += 1
             return
         for frame in frames:
             self._push(frame)

@@ -267,6 +267,6 @@ def _sum_up(decoder: PacketDecoder, weaver: Deinterlacer, tally: Tally) -> None:
     if decoder.lost_before_start:
         tally.note(f"{decoder.lost_before_start} damaged frame(s) before the first good one left out")
     if decoder.time_repairs:
-        tally.note(f"{decoder.time_repairs} frame time(s) did not rise and were set anew")
+        tally.note(f"{decoder.time_repairs} frame time(s) did not rise, or by too much, and were set anew")
     if weaver.used:
         tally.note("interlaced frames were made progressive (bwdif)")

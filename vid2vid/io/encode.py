@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from math import lcm
@@ -22,7 +22,7 @@ from vid2vid.io.audio import AudioOutcome, AudioTracks
 from vid2vid.io.gif import Palettes
 from vid2vid.io.output import PartialFile, check_output, muxer_for, writing
 from vid2vid.io.probe import Rate, check_fps
-from vid2vid.io.soundtrack import EncodedSound, WaitingPackets
+from vid2vid.io.soundtrack import EncodedSound, WaitingPackets, sound_for
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -75,6 +75,8 @@ class VideoWriter:
         overwrite: bool = False,
         sample_aspect: Fraction = Fraction(1),
         threads: int = 0,
+        fragmented: bool = False,
+        finished: Callable[[Path], None] | None = None,
     ) -> None:
         """Checks everything; the partial file appears on entering.
 
@@ -92,7 +94,9 @@ class VideoWriter:
                 target. Where it makes none, the sound of `audio_from` goes along.
             overwrite: whether an existing target may be replaced.
             sample_aspect: width of a pixel over its height.
-            threads: encoder threads; 0 lets the encoder choose.
+            threads: encoder threads; 0 lets the encoder choose. H.264's bits depend on their number, not on chance.
+            fragmented: MP4 that can be read up to where its writing stopped.
+            finished: told the partial file once it is complete, before it gets its name; may change it in place.
 
         Raises:
             InvalidOption: suffix, codec, fps, size or quality cannot be used.
@@ -107,14 +111,14 @@ class VideoWriter:
             )
         self._size = (width, height)
         self._fps = check_fps(fps) or Fraction(25)
-        self._time_base = _GIF_TIME_BASE if self._muxer == "gif" else _usable_time_base(time_base, self._fps)
+        self._time_base = _GIF_TIME_BASE if self._muxer == "gif" else usable_time_base(time_base, self._fps)
         self._options = _encoder_options(self._codec, quality, preset)
         self._sample_aspect, self._threads, self._audio_from = sample_aspect, threads, audio_from
         self._partial, self._reformatter = PartialFile(self._target), VideoReformatter()
         self._palettes = Palettes(width, height, self._time_base) if self._codec == "gif" else None
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
-        self._compose = compose
+        self._compose, self._fragmented, self._finished = compose, fragmented, finished
         self._waiting: WaitingPackets | None = None
         self._audio: AudioTracks | EncodedSound | None = None
         self._silence = AudioOutcome("none", "no sound was asked for")
@@ -132,7 +136,7 @@ class VideoWriter:
 
     def __enter__(self) -> Self:
         with writing(self._target):
-            options = {"movflags": "+faststart"} if self._muxer in ("mp4", "mov") else {}
+            options = container_options(self._muxer, self._fragmented)
             container = av.open(f"file:{self._partial.path}", mode="w", format=self._muxer, container_options=options)
         self._container = container
         try:
@@ -185,6 +189,8 @@ class VideoWriter:
             return
         try:
             self._finish()
+            if self._finished is not None:
+                self._finished(self._partial.path)
         except BaseException:
             self._abandon()
             raise
@@ -213,7 +219,11 @@ class VideoWriter:
     def _join_sound(self, waiting: WaitingPackets, end_s: Fraction) -> None:
         """Makes the sound and writes the waiting frames with it, side by side."""
         container, stream = cast("OutputContainer", self._container), cast("VideoStream", self._stream)
-        self._audio = self._made_sound(container, end_s)
+        made = sound_for(cast("Compose", self._compose), self._audio_from, container, self._muxer, end_s)
+        if isinstance(made, AudioOutcome):
+            self._silence = made
+        else:
+            self._audio = made
         for packet in waiting.packets(stream):
             if self._audio is not None:
                 self._audio.pump(cast(int, packet.dts) * packet.time_base)
@@ -223,15 +233,6 @@ class VideoWriter:
             self._audio.finish(end_s)
             self._audio.close()
         waiting.close()
-
-    def _made_sound(self, container: OutputContainer, end_s: Fraction) -> AudioTracks | EncodedSound | None:
-        sound = cast("Compose", self._compose)(end_s)
-        if sound.blocks is not None and self._muxer != "gif":
-            return EncodedSound(sound, container, self._muxer)
-        if sound.blocks is None and self._audio_from is not None:
-            return AudioTracks(Path(self._audio_from), container, self._muxer)
-        self._silence = AudioOutcome("none", sound.reason if sound.blocks is None else "gif holds no sound")
-        return None
 
     def _abandon(self) -> None:
         if self._waiting is not None:
@@ -309,6 +310,13 @@ class VideoWriter:
         return min(nominal, ticks - self._last_ticks) if self._last_ticks >= 0 else nominal
 
 
+def container_options(muxer: str, fragmented: bool = False) -> dict[str, str]:
+    """How a container is laid out: MP4 with its index first, or in fragments that can be read one by one."""
+    if muxer not in ("mp4", "mov"):
+        return {}
+    return {"movflags": "+frag_keyframe+empty_moov+default_base_moof" if fragmented else "+faststart"}
+
+
 def _check_codec(codec: str | None, muxer: str) -> str:
     codec = codec or _DEFAULT_CODEC[muxer]
     if codec not in _CODECS[muxer]:
@@ -316,7 +324,12 @@ def _check_codec(codec: str | None, muxer: str) -> str:
     return codec
 
 
-def _usable_time_base(time_base: Fraction | None, fps: Fraction) -> Fraction:
+def usable_time_base(time_base: Fraction | None, fps: Fraction) -> Fraction:
+    """The unit of a film's times: the one given, or one that holds multiples of 1 / fps.
+
+    Raises:
+        InvalidOption: it is no fraction of a second.
+    """
     if time_base is None:
         fine = lcm(fps.numerator, _FINE)
         return Fraction(1, fine if fine <= _FINEST else fps.numerator)

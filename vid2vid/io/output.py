@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from vid2vid.errors import (
     OutputNotWritable,
 )
 from vid2vid.folders import sync
+from vid2vid.locking import is_running
 
 if TYPE_CHECKING:
     from vid2vid.types import Picture
@@ -53,24 +55,27 @@ def check_output(
         overwrite: whether an existing file may be replaced, at the very end.
 
     Raises:
-        InvalidOption: the suffix is none of `CONTAINERS` or `PICTURES`.
+        InvalidOption: it is no name, or its suffix is none of `CONTAINERS` or `PICTURES`.
         OutputIsInput: path and source are one file, even with `overwrite`.
         OutputExists: a file is there and `overwrite` is off.
         OutputNotWritable: it is a folder or device, or its folder is missing or may not be written.
         OutputDiskFull: the disk has no room for even an empty file.
     """
+    if not isinstance(path, str | os.PathLike) or "\0" in str(path):
+        raise InvalidOption(f"output={path!r} names no file. Give a name such as 'out.mp4'.")
     absolute = Path(path).absolute()
     if absolute.suffix.lower() not in PICTURES:
         muxer_for(absolute)
-    if source_path is not None and _same_file(absolute, source_path):
-        raise OutputIsInput(f"Output and input are the same file, {str(path)!r}. Choose another output.")
-    if absolute.exists() and not stat.S_ISREG(absolute.stat().st_mode):
-        raise OutputNotWritable(f"{str(path)!r} is a folder or device, not a file. Give a file name.")
-    if os.path.lexists(absolute) and not overwrite:
-        raise OutputExists(f"{str(path)!r} exists. Choose another name or allow overwriting it (overwrite=True).")
-    folder = absolute.parent
-    if not folder.is_dir():
-        raise OutputNotWritable(f"The folder {str(folder)!r} does not exist. Create it first.")
+    with writing(absolute):  # a name may be too long even to be looked for
+        if source_path is not None and _same_file(absolute, source_path):
+            raise OutputIsInput(f"Output and input are the same file, {str(path)!r}. Choose another output.")
+        if absolute.exists() and not stat.S_ISREG(absolute.stat().st_mode):
+            raise OutputNotWritable(f"{str(path)!r} is a folder or device, not a file. Give a file name.")
+        if os.path.lexists(absolute) and not overwrite:
+            raise OutputExists(f"{str(path)!r} exists. Choose another name or allow overwriting it (overwrite=True).")
+        folder = absolute.parent
+        if not folder.is_dir():
+            raise OutputNotWritable(f"The folder {str(folder)!r} does not exist. Create it first.")
     with writing(absolute), tempfile.TemporaryFile(dir=folder):
         pass
     return absolute
@@ -117,11 +122,7 @@ class PartialFile:
     def __init__(self, target: Path) -> None:
         """Names the partial file; creates nothing."""
         self.target = target
-        ending = f".partial-{os.getpid()}"
-        name = f".{target.name}{ending}"
-        if len(os.fsencode(name)) > _MAX_NAME_BYTES:
-            name = f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:32]}{ending}"
-        self.path = target.with_name(name)
+        self.path = target.with_name(fitting_name(target.name, ".", f".partial-{os.getpid()}"))
 
     def commit(self) -> None:
         """Brings the content to disk, then the name.
@@ -143,8 +144,44 @@ class PartialFile:
         self.path.unlink(missing_ok=True)
 
 
-def write_image(path: Path, picture: Picture) -> None:
-    """Writes one `(H, W, 3)` uint8 sRGB picture; it appears at its name whole or not at all.
+def sweep(target: Path) -> None:
+    """Removes partial files that killed processes left beside a target. Only for who holds the target's lock."""
+    start = fitting_name(target.name, ".", f".partial-{os.getpid()}").removesuffix(str(os.getpid()))
+    for path in target.parent.iterdir():
+        owner = path.name.removeprefix(start).partition(".")[0]
+        if path.name.startswith(start) and owner.isdigit() and not is_running(int(owner)):
+            path.unlink(missing_ok=True)
+
+
+def check_room(target: Path, needed: int) -> None:
+    """Makes sure that the disk has room.
+
+    Raises:
+        OutputDiskFull: it has less than so many bytes.
+    """
+    free = shutil.disk_usage(target.parent).free
+    if free < needed:
+        raise OutputDiskFull(
+            f"{str(target)!r} takes at least {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free. "
+            "Free some space or choose another disk."
+        )
+
+
+def fitting_name(name: str, before: str, after: str) -> str:
+    """A file name with something put before and after it, shortened to its hash where that would be too long."""
+    whole = f"{before}{name}{after}"
+    if len(os.fsencode(whole)) <= _MAX_NAME_BYTES:
+        return whole
+    return f"{before}{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}{after}"
+
+
+def write_image(path: Path, picture: Picture, finished: Callable[[Path], None] | None = None) -> None:
+    """Writes one picture; it appears at its name whole or not at all.
+
+    Args:
+        path: target.
+        picture: `(H, W, 3)` uint8 sRGB.
+        finished: told the partial file once it is complete, before it gets its name; may change it in place.
 
     Raises:
         OutputDiskFull, OutputNotWritable: the system refuses.
@@ -154,6 +191,8 @@ def write_image(path: Path, picture: Picture) -> None:
     try:
         with writing(path):
             partial.path.write_bytes(encoded.tobytes())
+        if finished is not None:
+            finished(partial.path)
     except BaseException:
         partial.discard()
         raise

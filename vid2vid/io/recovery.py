@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _MAX_READ_ERRORS = 16
 """Consecutive read errors after which a file counts as ended; some demuxers fail forever at one spot."""
+MAX_GAP_S = 3600
+"""A picture that would stand for longer has a damaged time, which would make an endless film of a short one."""
 _MAX_PENDING = 4096
 """Times remembered at most: streams whose hidden packets show no frame would otherwise pile them up."""
 
@@ -51,6 +53,7 @@ class Clock:
         """
         self._time_base, self._period, self._start, self._counted = time_base, 1 / fps, start, counted
         self._last: Fraction | None = None
+        self._skipped_s = Fraction(0)
         self.repairs = 0
 
     def tell(self, stamp: int | None) -> Fraction:
@@ -60,10 +63,11 @@ class Clock:
         elif self._counted or stamp is None:
             time_s = self._last + self._period
         else:
-            time_s = (stamp - self._start) * self._time_base
-            if time_s <= self._last:
-                self.repairs += 1
-                time_s = self._last + self._period
+            claimed_s = (stamp - self._start) * self._time_base - self._skipped_s
+            sound = 0 < claimed_s - self._last <= MAX_GAP_S
+            time_s = claimed_s if sound else self._last + self._period
+            self.repairs += not sound
+            self._skipped_s += max(Fraction(0), claimed_s - time_s)
         self._last = time_s
         return time_s
 

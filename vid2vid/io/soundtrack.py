@@ -6,6 +6,7 @@ therefore waits on disk, packet for packet, and is written together with the sou
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from av.error import FFmpegError
 from av.filter import Graph
 from av.packet import Packet
 
-from vid2vid.io.audio import AudioOutcome
+from vid2vid.io.audio import AudioOutcome, AudioTracks
 from vid2vid.io.containers import open_input
 from vid2vid.io.output import PartialFile, writing
 from vid2vid.io.probe import inspect
@@ -147,6 +148,29 @@ class EncodedSound:
         return frame
 
 
+def sound_for(
+    compose: Compose, audio_from: str | os.PathLike[str] | None, output: OutputContainer, muxer: str, end_s: Fraction
+) -> AudioTracks | EncodedSound | AudioOutcome:
+    """Makes the sound of a film whose length is known, or takes the source's where none was made.
+
+    Args:
+        compose: makes it.
+        audio_from: file whose sound goes along in its place.
+        output: open for writing; a stream is added.
+        muxer: the output's format name.
+        end_s: length of the film.
+
+    Returns:
+        The sound on its way, or why there is none.
+    """
+    sound = compose(end_s)
+    if sound.blocks is not None and muxer != "gif":
+        return EncodedSound(sound, output, muxer)
+    if sound.blocks is None and audio_from is not None:
+        return AudioTracks(Path(audio_from), output, muxer)
+    return AudioOutcome("none", sound.reason if sound.blocks is None else "gif holds no sound")
+
+
 def _frames(blocks: Iterator[Samples], size: int) -> Iterator[Samples]:
     """Cuts blocks into an encoder's frames; the last may be shorter."""
     rest = np.zeros((0, 2), np.float32)
@@ -161,20 +185,21 @@ def _frames(blocks: Iterator[Samples], size: int) -> Iterator[Samples]:
 
 
 def read_sound(source: Path) -> Iterator[Samples]:
-    """Decodes a video's first sound track.
+    """Decodes a video's first sound track that has a decoder.
 
     Gives:
         `(N, 2)` float32 at 48 kHz from the first frame shown on, gaps filled with silence; it ends where the sound is
-        damaged beyond reading.
+        damaged beyond reading, and is empty where there is none that can be decoded.
 
     Raises:
         InputError: the file cannot be opened.
     """
     start_s = inspect(source, fps=Fraction(25)).start_s
     with open_input(source) as container:
+        stream = next((s for s in container.streams.audio if s.codec_context is not None), None)
         graph: Graph | None = None
         try:
-            for frame in container.decode(audio=0):
+            for frame in container.decode(stream) if stream is not None else ():
                 if frame.pts is None or frame.time_base is None:
                     continue
                 frame.pts -= round(start_s / frame.time_base)

@@ -19,7 +19,7 @@ from vid2vid.conditions.people import PeopleFinder, Person
 from vid2vid.errors import InvalidOption, ReferenceMismatch
 from vid2vid.io import open_source
 from vid2vid.motion.actor import MAX_VIEWS, Actor, resized
-from vid2vid.motion.cutout import cut_out, in_one_light
+from vid2vid.motion.cutout import cut_out, hidden_share, in_one_light
 from vid2vid.motion.plates import empty_scene
 from vid2vid.motion.skeleton import BODY
 
@@ -54,6 +54,8 @@ _SURE: Final = 0.6
 """Least mean visibility of a view's joints."""
 _WHOLE: Final = 0.96
 """Least part of the bones that the mask covers."""
+_HIDDEN: Final = 0.2
+"""Part of a person that may show the scene behind them instead, through faults of the mask; more is a tree or a car."""
 _STEADY: Final = 61
 """Frames whose median is a person's height."""
 _BURNT: Final = 0.01
@@ -129,6 +131,13 @@ def actor_from_clip(
         InvalidOption: a count out of range.
         ReferenceMismatch: nobody is found, or never whole; says which joints are missing.
     """
+    return cast_from_clip(frames, count, name, credit, person)[0]
+
+
+def cast_from_clip(
+    frames: Sequence[Picture], count: int = 12, name: str = "actor", credit: str = "", person: int = 0
+) -> tuple[Actor, tuple[int, ...]]:
+    """As `actor_from_clip`, with the numbers of the frames that the views were taken from."""
     if not 1 <= count <= MAX_VIEWS:
         raise InvalidOption(f"count={count}: an actor has 1 to {MAX_VIEWS} views.")
     finder = PeopleFinder()
@@ -144,7 +153,15 @@ def actor_from_clip(
         fault = _fault(best.person, frames[best.frame]) or "blurred or hidden in every frame."
         raise ReferenceMismatch(f"No frame of the clip can be used; frame {best.frame}: {fault}")
     plate = empty_scene([frames[index] for index in masks], list(masks.values()))
-    return _actor(_spread_out(usable, count), frames, finder, name, credit, plate)
+    chosen = _spread_out(usable, count)
+    masks_of = [finder.fine_mask(frames[one.frame], one.person) for one in chosen]
+    shares = [0.0 if plate is None else hidden_share(mask, frames[one.frame], plate)
+              for one, mask in zip(chosen, masks_of, strict=True)]  # fmt: skip
+    # Whoever looks like the scene throughout is not hidden by it.
+    most = max(_HIDDEN, float(np.median(shares)) + 0.5 * _HIDDEN)
+    clear = [number for number, share in enumerate(shares) if share <= most]
+    chosen, masks_of = [chosen[number] for number in clear], [masks_of[number] for number in clear]
+    return _actor(chosen, frames, finder, name, credit, plate, masks_of), tuple(one.frame for one in chosen)
 
 
 def join_actors(actors: Sequence[Actor], name: str, credit: str) -> Actor:
@@ -170,9 +187,14 @@ def _actor(
     name: str,
     credit: str,
     plate: Picture | None = None,
+    masks: Sequence[Floats | None] | None = None,
 ) -> Actor:
     height = float(min(TALLEST, np.median([one.person.height for one in chosen])))
-    views = [cut_out(pictures[one.frame], one.person, finder, height, plate) for one in chosen]
+    given = masks or [None] * len(chosen)
+    views = [
+        cut_out(pictures[one.frame], one.person, finder, height, plate, mask)
+        for one, mask in zip(chosen, given, strict=True)
+    ]
     return Actor(name, in_one_light(views), height, plate, credit)
 
 

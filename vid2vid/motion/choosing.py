@@ -130,6 +130,17 @@ def _wrapped(angle: Field) -> Field:
     return np.asarray((angle + np.pi) % (2 * np.pi) - np.pi, np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The pictures of one limb in one frame."""
+
+    current: int
+    previous: int
+    """Picture that fades out; -1 where none does."""
+    share: float
+    """Of the current picture."""
+
+
 @dataclass(slots=True)
 class Choice:
     """One limb's picture through a clip; its owner calls `update` once a frame."""
@@ -141,6 +152,11 @@ class Choice:
     """Picture that fades out; -1 where none does."""
     share: float = field(default=1.0)
     """Of the current picture."""
+
+    @property
+    def shown(self) -> Shown:
+        """As it is now."""
+        return Shown(self.current, self.previous, self.share)
 
     def update(self, costs: Field) -> None:
         """Goes on with a fade, or keeps the picture unless another is clearly better."""

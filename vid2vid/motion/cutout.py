@@ -25,6 +25,8 @@ _MARGIN: Final = 0.06
 """Around the person, in body heights."""
 _HAZE: Final = 0.15
 """Coverage below this is taken for none, and that far from full for full."""
+_ALIKE: Final = 10
+"""Levels of 255 within which a place shows the empty scene."""
 _TOLD: Final = 2.0
 """Weight of the difference to an empty scene, in log odds."""
 _GAIN: Final = 1.6
@@ -35,7 +37,12 @@ _PIECE: Final = 0.004
 
 
 def cut_out(
-    picture: Picture, person: Person, finder: PeopleFinder, height: float, plate: Picture | None = None
+    picture: Picture,
+    person: Person,
+    finder: PeopleFinder,
+    height: float,
+    plate: Picture | None = None,
+    mask: Floats | None = None,
 ) -> View:
     """Cuts one person out.
 
@@ -45,11 +52,12 @@ def cut_out(
         finder: looks again for a finer mask.
         height: standing height in pixels that the view is scaled to.
         plate: the same scene without the person, if known.
+        mask: what `finder.fine_mask` gives, where that is known already.
 
     Returns:
         The view, cropped with a margin.
     """
-    seen = finder.fine_mask(picture, person)
+    seen = finder.fine_mask(picture, person) if mask is None else mask
     mask = firm(seen if plate is None else against_plate(seen, picture, plate), person.height)
     columns, rows = np.nonzero(mask.max(0) > 0)[0], np.nonzero(mask.max(1) > 0)[0]
     margin = round(_MARGIN * person.height)
@@ -82,6 +90,18 @@ def against_plate(mask: Floats, picture: Picture, plate: Picture) -> Floats:
     odds = np.log(np.clip(mask, 0.01, 0.99) / (1.0 - np.clip(mask, 0.01, 0.99))) + told
     open_to_doubt = (mask > 0.04) & (mask < 0.985)
     return np.where(open_to_doubt, 1.0 / (1.0 + np.exp(-odds)), mask).astype(np.float32)
+
+
+def hidden_share(mask: Floats, picture: Picture, plate: Picture) -> float:
+    """Part of a person's mask, from 0 to 1, that shows the empty scene: something there stands before the person.
+
+    Args:
+        mask: `(H, W)` in [0, 1].
+        picture, plate: `(H, W, 3)` uint8 sRGB.
+    """
+    difference = cv2.blur(cv2.absdiff(picture, plate), (3, 3)).max(-1)
+    core = mask > 0.9
+    return float((difference[core] < _ALIKE).mean()) if core.any() else 0.0
 
 
 def in_one_light(views: Sequence[View]) -> tuple[View, ...]:

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from vid2vid.types import Picture
@@ -76,6 +78,10 @@ class _Change:
     """`(2,)`: gains of the bands."""
 
 
+_CHANGE: Final = ("gain", "shift", "skin", "broad", "detail")
+"""What a change is made of."""
+
+
 def matched(picture: Picture, target: Picture, mask: Floats, iod: float, low: float = LOW) -> Picture:
     """A face in the light and of the sharpness of the place where it goes; for a clip keep a `LightMatcher`.
 
@@ -112,6 +118,19 @@ class LightMatcher:
     def reset(self) -> None:
         """Forgets the light of earlier frames."""
         self._last = None
+
+    def memory(self) -> dict[str, NDArray[np.float64]]:
+        """The light of earlier frames as named arrays; empty where there is none."""
+        if self._last is None:
+            return {}
+        return {name: np.asarray(getattr(self._last, name), np.float64) for name in _CHANGE}
+
+    def recall(self, memory: Mapping[str, NDArray[Any]]) -> None:
+        """Goes on from what `memory` gave."""
+        self._last = None
+        if memory:
+            arrays = {name: np.asarray(memory[name], np.float32) for name in _CHANGE if name != "skin"}
+            self._last = _Change(skin=float(memory["skin"]), **arrays)
 
     def __call__(self, picture: Picture, target: Picture, mask: Floats, iod: float) -> Picture:
         """The next frame; see `matched`."""

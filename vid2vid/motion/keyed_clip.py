@@ -43,6 +43,13 @@ class KeyedClip:
         ]
 
 
+def no_keys() -> KeyedClip:
+    """No key frames at all: colours stay as they are."""
+    import numpy as np
+
+    return KeyedClip((), (), np.eye(3, 4, dtype=np.float32))
+
+
 def find_keys(request: Request, numbers: Sequence[int] = ()) -> KeyedClip:
     """Finds the references of a call, or else the key frames of its bundle, in the clip.
 

@@ -100,13 +100,13 @@ def _follow(
     while abs(number - key) <= REACH and shots.get(number) == shots[key]:
         to_last = near(greys[number], greys[number - step])
         carried = np.asarray(to_last + warp(carried, to_last), np.float32)
-        carried = _search_where_worse(greys[number], greys[key], carried, search)
+        carried = search_where_worse(greys[number], greys[key], carried, search)
         fields[number] = carried.astype(np.float16)
         number += step
     return fields
 
 
-def _search_where_worse(current: Picture, key: Picture, carried: Field, search: FlowEstimator) -> Field:
+def search_where_worse(current: Picture, key: Picture, carried: Field, search: FlowEstimator) -> Field:
     """The carried field, replaced by a search around it where that explains the frame clearly better."""
     searched = search(current, key, carried)
     old, new = (

@@ -52,13 +52,11 @@ def usual_scene(frames: Sequence[Picture], masks: Sequence[NDArray[np.uint8]]) -
         `(H, W, 3)` uint8 sRGB, white where no frame shows the place; `(H, W)`: how many frames do.
     """
     height, width = frames[0].shape[:2]
-    grown = max(1, round(_GROWN * max(height, width)))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grown + 1, 2 * grown + 1))
-    hidden = np.stack([cv2.dilate(cv2.resize(mask, (width, height)), kernel) > 12 for mask in masks])
+    hidden = np.stack([hidden_in(mask, (width, height)) for mask in masks])
     plate = np.zeros((height, width, 3), np.uint8)
     for top in range(0, height, _STRIP):
         rows = slice(top, top + _STRIP)
-        plate[rows] = _median(np.stack([frame[rows] for frame in frames]), hidden[:, rows])
+        plate[rows] = median_of(np.stack([frame[rows] for frame in frames]), hidden[:, rows])
     return plate, (~hidden).sum(0)
 
 
@@ -71,7 +69,14 @@ def stands_still(frames: Sequence[Picture]) -> bool:
     return all(np.hypot(*cv2.phaseCorrelate(first, other, window)[0]) < _SHIFT for other in others)
 
 
-def _median(values: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def hidden_in(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where people hide a frame of `size` columns and rows, a little more than their mask, which may be smaller."""
+    grown = max(1, round(_GROWN * max(size)))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grown + 1, 2 * grown + 1))
+    return np.asarray(cv2.dilate(cv2.resize(mask, size), kernel) > 12, bool)
+
+
+def median_of(values: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Median over frames of what is not hidden: `(T, h, w, 3)` and `(T, h, w)` -> `(h, w, 3)`."""
     ordered = np.where(hidden[..., None], np.int16(256), values.astype(np.int16))
     ordered.sort(axis=0)

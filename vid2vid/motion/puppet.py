@@ -15,7 +15,7 @@ import numpy as np
 
 from vid2vid.motion import bending
 from vid2vid.motion.actor import resized
-from vid2vid.motion.choosing import LIMBS, Choice, candidates, limb_costs, trunk_costs
+from vid2vid.motion.choosing import LIMBS, Choice, Shown, candidates, limb_costs, trunk_costs
 from vid2vid.motion.cutting import DISTANCE_UNIT, Cutout, cut, mirrored_cut
 from vid2vid.motion.embody import embody
 from vid2vid.motion.limbs import (
@@ -71,6 +71,21 @@ class Layer:
         return np.asarray(self.rgba[..., 3], np.float32) / 255.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Act:
+    """What one frame is to show, decided in the order of frames; to be drawn at any time."""
+
+    body: Field
+    """`(15, 2)` px."""
+    last: Field | None
+    """The frame before, from which fast limbs are blurred."""
+    choices: tuple[Shown, ...]
+    """Pictures of the limbs of `limbs.CHAINS`."""
+    order: tuple[int, ...]
+    """Limbs from the farthest to the nearest."""
+    ground: float | None
+
+
 class Puppet:
     """An actor playing one figure through one clip; it remembers which pictures it used."""
 
@@ -118,6 +133,7 @@ class Puppet:
     def reset(self) -> None:
         """Forgets the clip so far: the next pose begins another."""
         self._choices = [Choice(self._fade_frames) for _ in CHAINS]
+        self._showing: tuple[Shown, ...] = ()
         self._last: Field | None = None
         self._behind, self._raised = np.zeros(4, bool), np.zeros(4, bool)
 
@@ -138,14 +154,27 @@ class Puppet:
             ground: y of the ground under the figure: feet near it lie flat. None keeps feet as they stand to the shins.
             depth: `(15,)` body heights as in `View.depth`, where known: arms behind the trunk go behind it.
         """
+        return self.draw(self.decide(joints, facing, ground, depth))
+
+    def decide(
+        self, joints: Field, facing: float | None = None, ground: float | None = None, depth: Field | None = None
+    ) -> Act:
+        """What `pose` does before it draws: chooses pictures for the next frame. Arguments as there."""
         body = self._embodied(np.asarray(joints, np.float32), facing)
         self._choose(body, facing, len(joints) != len(STICK))
         self._order(body, facing, depth)
-        canvas = np.zeros((self._size[1], self._size[0], 4), np.float32)
-        for limb in self._drawing_order():
-            self._draw(canvas, limb, body, ground)
+        shown = tuple(choice.shown for choice in self._choices)
+        self._showing = shown if shown != self._showing else self._showing  # one object while nothing changes
+        act = Act(body, self._last, self._showing, tuple(self._drawing_order()), ground)
         self._last = body
-        return Layer(canvas.clip(0, 255).round().astype(np.uint8), body, self._height)
+        return act
+
+    def draw(self, act: Act) -> Layer:
+        """Draws what was decided; nothing is remembered."""
+        canvas = np.zeros((self._size[1], self._size[0], 4), np.float32)
+        for limb in act.order:
+            self._draw(canvas, limb, act)
+        return Layer(canvas.clip(0, 255).round().astype(np.uint8), act.body, self._height)
 
     def _cut(self, number: int) -> tuple[Cutout, ...]:
         """Limbs of a picture, cut at its first use."""
@@ -209,19 +238,19 @@ class Puppet:
         beneath = [limb for limb in before if limb in (LEG_L, LEG_R) and not self._raised[LIMBS.index(limb)]]
         return [*behind, *beneath, TRUNK, HEAD, *(limb for limb in before[::-1] if limb not in beneath)]
 
-    def _draw(self, canvas: Field, limb: int, body: Field, ground: float | None) -> None:
+    def _draw(self, canvas: Field, limb: int, act: Act) -> None:
         """Lays a limb over what is drawn already, blurred where it moves fast."""
-        moments = [body]
-        if self._shutter > 0.0 and self._last is not None:
-            moved = (body - self._last) * self._shutter
+        moments = [act.body]
+        if self._shutter > 0.0 and act.last is not None:
+            moved = (act.body - act.last) * self._shutter
             if np.linalg.norm(moved[list(CHAINS[limb])], axis=-1).max() > _BLURRED_FROM * self._height:
-                moments = [body + share * moved for share in (-0.5, -0.25, 0.0, 0.25, 0.5)]
+                moments = [act.body + share * moved for share in (-0.5, -0.25, 0.0, 0.25, 0.5)]
         box = self._box(limb, np.concatenate([m[list(CHAINS[limb])] for m in moments]))
         if not box[2] or not box[3]:
             return
-        picture = self._limb(limb, moments[0], ground, box)
+        picture = self._limb(limb, act, moments[0], box)
         for moment in moments[1:]:
-            picture = picture + self._limb(limb, moment, ground, box)
+            picture = picture + self._limb(limb, act, moment, box)
         picture = picture / np.float32(len(moments))
         left, top, width, height = box
         place = canvas[top : top + height, left : left + width]
@@ -236,12 +265,12 @@ class Puppet:
         """Pixels between the places at which a map is computed: trunks move more smoothly than limbs."""
         return max(4, 4 * self._step) if limb == TRUNK else self._step
 
-    def _limb(self, limb: int, body: Field, ground: float | None, box: bending.Box) -> Field:
+    def _limb(self, limb: int, act: Act, body: Field, box: bending.Box) -> Field:
         """`(h, w, 4)` float32 of one limb at one moment, faded between two pictures where they change."""
-        choice = self._choices[limb]
-        picture = self._shown(limb, choice.current, body, ground, box)
+        choice = act.choices[limb]
+        picture = self._shown(limb, choice.current, body, act.ground, box)
         if choice.previous >= 0:
-            old = self._shown(limb, choice.previous, body, ground, box)
+            old = self._shown(limb, choice.previous, body, act.ground, box)
             picture = old + np.float32(choice.share) * (picture - old)
         return picture
 
