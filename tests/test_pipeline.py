@@ -180,6 +180,7 @@ def test_wrong_words_get_one_clear_error(words: dict[str, Any], error: str, said
         vid2vid.translate(clip(2), Inverted(), progress=False, **words)
 
 
+@pytest.mark.slow  # goes by the wall clock
 def test_estimates_hold_for_a_clip_ten_times_longer() -> None:
     """Within 25 %, measured in a task whose every frame costs the same known time."""
     import time

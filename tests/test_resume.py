@@ -17,7 +17,6 @@ from vid2vid.io import VideoWriter, open_source
 MOMENTS, LENGTH = 20, 60
 
 
-@pytest.mark.slow
 @pytest.mark.robustness(49)
 def test_twenty_kills_lose_one_segment_at_most_and_no_frame_differs(tmp_path: Path) -> None:
     source = tmp_path / "film.mp4"
@@ -36,7 +35,9 @@ def test_twenty_kills_lose_one_segment_at_most_and_no_frame_differs(tmp_path: Pa
     for number, attempt in enumerate(told):
         assert _frames(tmp_path / f"killed_{number}.mp4") == whole, attempt
         # Whatever was in the journal at the kill was not done again.
-        assert attempt["resumed"].get("segments", 0) == (0 if attempt["ended"] else attempt["kept"]), attempt
+        # Killed between the last name and the removal of its journal, it has ended and its pieces are there.
+        allowed = {0, attempt["kept"]} if attempt["ended"] else {attempt["kept"]}
+        assert attempt["resumed"].get("segments", 0) in allowed, attempt
         assert attempt["composited"] == LENGTH
     assert sum(attempt["kept"] > 0 for attempt in told) >= 3, "the moments missed the rendering"
     assert {path.suffix for path in tmp_path.iterdir()} == {".mp4", ".json"}

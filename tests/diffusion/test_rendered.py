@@ -19,8 +19,6 @@ from vid2vid.__main__ import main
 from vid2vid.io import VideoWriter, open_source
 from vid2vid.samples import FOLDER as SAMPLES
 
-pytestmark = pytest.mark.slow
-
 Folders = Callable[[str], Path]
 SAMPLE = {"cartoon_to_photoreal": "rabbit.mp4", "paired": "rabbit.mp4", "sketch_to_scene": "fight.mp4",
           "face_swap": "smile.mp4"}  # fmt: skip
