@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from benchmarks.machine import save, table
+from benchmarks.memory import look
 
 if TYPE_CHECKING:
     from vid2vid.types import Picture
@@ -95,7 +96,7 @@ def _film(frames: int, every: int) -> dict[str, Any]:
             nonlocal finished
             finished += count
             if finished // every > (finished - count) // every:
-                looks.append({"frame": finished, **_look()})
+                looks.append({"frame": finished, **look()})
             advance(count)
 
         self._advance = counted
@@ -109,7 +110,7 @@ def _film(frames: int, every: int) -> dict[str, Any]:
         began = time.perf_counter()
         made = vid2vid.translate(source, _task(), Path(folder) / "film.mp4", progress=False)
         seconds = time.perf_counter() - began
-    looks.append({"frame": finished, **_look()})
+    looks.append({"frame": finished, **look()})
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     told = {"frames": made.report["frames"], "seconds": round(seconds, 1), "peak_mb": round(peak, 1)}
     return {**told, "segment_frames": round(output.SEGMENT_S * 30), "looks": looks}
@@ -174,15 +175,6 @@ def _slope(frames: list[int], megabytes: list[float]) -> float:
     import numpy as np
 
     return float(np.polyfit(np.array(frames) / 1000.0, megabytes, 1)[0])
-
-
-def _look() -> dict[str, float | int]:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return {
-        "rss_mb": round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 2),
-        "open_files": len(list(Path("/proc/self/fd").iterdir())),
-        "threads": len(list(Path("/proc/self/task").iterdir())),
-    }
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def _looks(frames: int, width: int, height: int, engine: str) -> list[dict[str, 
     def watched() -> Iterator[Picture]:
         for index, picture in enumerate(_clip(frames, width, height)):
             if index and index % EVERY == 0:
-                looks.append({"frame": index, **_look()})
+                looks.append({"frame": index, **look()})
             yield picture
 
     with tempfile.TemporaryDirectory() as folder:
@@ -87,7 +87,8 @@ def _clip(frames: int, width: int, height: int) -> Iterator[Picture]:
         yield scene[top : top + height, left : left + width].copy()
 
 
-def _look() -> dict[str, float | int]:
+def look() -> dict[str, float | int]:
+    """Resident memory, open files and threads of this process now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return {
         "rss_mb": round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 2),
