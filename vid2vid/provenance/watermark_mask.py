@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-LEAST_PSNR_DB: Final = 39.5
+LEAST_PSNR_DB: Final = 40.7
 """Of the marked picture to the unmarked one; pictures full of texture come down to it, smooth ones stay near 45."""
 _SMOOTH: Final = 1.2
 """Deviation in grey levels where there is no texture at all. Much less is mostly rounded away, and what is left is
 lost at half size; 1.96 (42.3 dB everywhere) is plainly seen in a sky."""
 _GRAIN: Final = (0.8, 2.4)
 """Texture up to which the mark rises fast, and by how much a level of it: a camera's grain hides a mark well."""
-_TEXTURE: Final = 0.7
+_TEXTURE: Final = 0.35
 """Rise with each further level of texture."""
-_STRONGEST: Final = 4.0
+_STRONGEST: Final = 3.0
 _DARK: Final = (16.0, 66.0, 0.8)
 """Grey levels at which the mark is faintest and from which it is full, and its part of full strength below."""
 _LINES: Final = 180
