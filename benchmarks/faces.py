@@ -2,9 +2,10 @@
 
 python -m benchmarks.faces --clips DIR [--bundle-man BUNDLE] [--bundle-woman BUNDLE] [--sheet faces.png]
 
-Each result stands beside "do nothing", the clip as it is. "at once" is made without training, from the other clip or
-the photo; a bundle is one trained on the person whose face is put on. In the rest of the woman's clip her hand is
-before her face.
+Each result stands beside "do nothing", the clip as it is. "at once" is made without training, from the first part of
+the other clip or from the photo; a bundle is one trained on the person whose face is put on, on that first part alone.
+Whether it is them is told by faces of the last part, or of another clip than the photo: none that the reference shows.
+In the rest of the woman's clip her hand is before her face.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import cv2
@@ -23,6 +27,7 @@ from benchmarks.faces_measured import Embedder, FaceScores, Watched, iod, measur
 from benchmarks.machine import save
 from vid2vid.conditions.faces import FaceFinder
 from vid2vid.io import open_source
+from vid2vid.io.encode import VideoWriter
 from vid2vid.previews import sheet, write_png
 
 if TYPE_CHECKING:
@@ -34,6 +39,8 @@ if TYPE_CHECKING:
 
 CLIPS: Final = {"woman": ("WolfgangLanger_Pexels.mp4", 230, 411), "man": ("jwpIntro.mp4", 0, 173)}
 """File, first frame, frame after the last."""
+HELD_FROM: Final = {"woman": 351, "man": 116}
+"""Frame at which the reference ends, and from which faces tell whether a result is that person."""
 PHOTO, PHOTO_CLIP = "single_face.jpg", "single_face.mp4"
 """What is given, and a clip that is not, whose face the embedding takes for the same person (0.45 apart)."""
 SHOWN: Final = 4
@@ -48,6 +55,9 @@ class Person:
     name: str
     reference: Path
     embeddings: Floats
+    """Of faces that the reference does not show."""
+    seen: Floats
+    """Of faces that it shows."""
     picture: Picture
     """Their face, for the sheet."""
     bundle: Path | None = None
@@ -61,10 +71,13 @@ class Result:
     scores: FaceScores
     seconds: float
     output: Watched
+    seen: float
+    """As `scores.identity`, but to faces that the reference shows."""
 
     def as_json(self, frames: int) -> dict[str, float | None]:
         """Figures, with the rate of the whole render: reading references, following faces and writing included."""
-        return {**self.scores.as_json(), "fps": round(frames / self.seconds, 2) if self.seconds else None}
+        rate = round(frames / self.seconds, 2) if self.seconds else None
+        return {**self.scores.as_json(), "identity_in_reference": round(self.seen, 4), "fps": rate}
 
 
 def read(path: Path, first: int = 0, stop: int | None = None) -> list[Picture]:
@@ -85,19 +98,30 @@ def close_up(picture: Picture, points: Floats) -> Picture:
     return np.asarray(cv2.resize(cut, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def people(clips: Path, watched: dict[str, Watched], embed: Embedder, bundles: dict[str, Path | None]) -> list[Person]:
+def first_part(clips: Path, name: str, folder: Path) -> Path:
+    """Writes the frames of a clip that a reference may show, nearly without loss."""
+    frames, path = read(clips / CLIPS[name][0], 0, HELD_FROM[name]), folder / f"{name}.mp4"
+    height, width = frames[0].shape[:2]
+    with VideoWriter(path, width=width, height=height, fps=25, quality=1, overwrite=True) as writer:
+        for number, frame in enumerate(frames):
+            writer.write(frame, Fraction(number, 25))
+    return path
+
+
+def people(clips: Path, embed: Embedder, bundles: dict[str, Path | None], folder: Path) -> Iterator[Person]:
     """Those of the clips, and the one of the photo."""
-    found = []
-    for name, clip in watched.items():
-        numbers = clip.spread()
-        picture = close_up(clip.frames[numbers[0]], clip.points[numbers[0]])
-        path = clips / CLIPS[name][0]
-        found.append(Person(name, path, embed.of(clip, numbers), picture, bundles.get(name)))
+    for name, (file, first, stop) in CLIPS.items():
+        held = HELD_FROM[name]
+        shown, other = (watch(read(clips / file, *part)) for part in ((first, held), (held, stop)))
+        numbers = shown.spread()
+        picture = close_up(shown.frames[numbers[0]], shown.points[numbers[0]])
+        told = (embed.of(other, other.spread()), embed.of(shown, numbers))
+        yield Person(name, first_part(clips, name, folder), *told, picture, bundles.get(name))
     photo = read(clips / PHOTO)[0]
     points = FaceFinder().find(photo)[0].points
     other = watch(read(clips / PHOTO_CLIP))
-    found.append(Person("photo", clips / PHOTO, embed.of(other, other.spread()), close_up(photo, points)))
-    return found
+    told = (embed.of(other, other.spread()), embed(photo, points)[None])
+    yield Person("photo", clips / PHOTO, *told, close_up(photo, points))
 
 
 def swap(target: Watched, person: Person, bundle: Path | None) -> tuple[list[Picture], float, float | None]:
@@ -119,12 +143,26 @@ def swap(target: Watched, person: Person, bundle: Path | None) -> tuple[list[Pic
 
 def results(target: Watched, person: Person, embed: Embedder) -> Iterator[Result]:
     """All methods with which a person is put on a clip."""
-    yield Result("do nothing", measure(target, target, person.embeddings, embed, 0.0), 0.0, target)
+    yield _result("do nothing", target, target, person, embed)
     methods = {"at once": None} | ({"bundle": person.bundle} if person.bundle is not None else {})
     for method, bundle in methods.items():
         frames, seconds, swapped = swap(target, person, bundle)
-        output = watch(frames, target)
-        yield Result(method, measure(target, output, person.embeddings, embed, swapped), seconds, output)
+        yield _result(method, target, watch(frames, target), person, embed, seconds, swapped)
+
+
+def _result(
+    method: str,
+    target: Watched,
+    output: Watched,
+    person: Person,
+    embed: Embedder,
+    seconds: float = 0.0,
+    swapped: float | None = 0.0,
+) -> Result:
+    scores = measure(target, output, person.embeddings, embed, swapped)
+    made = embed.of(output, output.spread())
+    seen = float(np.linalg.norm(made[:, None] - person.seen[None], axis=-1).mean())
+    return Result(method, scores, seconds, output, seen)
 
 
 def page(target: Watched, person: Person, made: Sequence[Result]) -> list[list[Picture]]:
@@ -143,6 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", nargs="*", help="such as man-woman: the man's face in the woman's clip")
     parser.add_argument("--every", type=int, default=1, help="frames of a clip of which one is taken")
     parser.add_argument("--name", default="faces", help="of the results")
+    parser.add_argument("--parts", type=Path, help="folder that keeps the first parts, to train on")
     parser.add_argument("--sheet", type=Path, help="contact sheet to write")
     given = parser.parse_args(arguments)
     embed = Embedder()
@@ -153,8 +192,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bundles = {"man": given.bundle_man, "woman": given.bundle_woman}
     tables: dict[str, Any] = {}
     rows: list[list[Picture]] = []
-    for person in people(given.clips, watched, embed, bundles):
-        for name, target in watched.items():
+    with TemporaryDirectory() as folder:
+        everyone = list(people(given.clips, embed, bundles, given.parts or Path(folder)))
+        for person, (name, target) in product(everyone, watched.items()):
             pair = f"{person.name}-{name}"
             if person.name == name or pair == "photo-woman" or (given.only and pair not in given.only):
                 continue

@@ -56,7 +56,6 @@ def lesson_of(pairs: Path, folder: Path, **more: Any) -> tuple[AdapterLesson, Tr
     return AdapterLesson(task, found, load_to_teach(task, config), config), config
 
 
-@pytest.mark.slow
 def test_training_lowers_the_loss(bundle: vid2vid.Trained) -> None:
     before, after = bundle.scores[0], bundle.scores[-1]
     assert (before.step, after.step) == (0, 25)
@@ -77,7 +76,6 @@ def test_a_bundle_holds_adapters_alone(bundle: vid2vid.Trained, tiny_model: Call
     assert "diffusers:" in (bundle.path / "README.md").read_text()
 
 
-@pytest.mark.slow
 def test_a_bundle_changes_what_its_base_makes(bundle: vid2vid.Trained, tmp_path: Path) -> None:
     clip = np.stack(pan(scene(9)[:64], 7, 2))[:, :, :64]
     made = vid2vid.translate(clip, bundle.path, progress=False, **RENDER)

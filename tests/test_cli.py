@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,12 @@ def test_the_handler_is_put_back(capsys: Output) -> None:
     finally:
         signal.signal(signal.SIGTERM, before)
     assert capsys.readouterr().out == f"vid2vid {vid2vid.__version__}\n"
+
+
+def test_a_command_may_run_in_any_thread() -> None:
+    """Only the main one hears signals, and there they stay whose they are."""
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(main, ["--version"]).result() == 0
 
 
 def test_a_fault_of_ours_shows_its_traceback_only_with_debug(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:

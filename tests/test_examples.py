@@ -34,12 +34,11 @@ def run(script: str, folder: Path, *arguments: str) -> subprocess.CompletedProce
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder that the example wrote into, and what it printed."""
     folder = tmp_path_factory.mktemp("look")
-    ran = run("train_a_look.py", folder, "--minutes", str(SECONDS / 60), "--frames", "40")
+    ran = run("train_a_look.py", folder, "--minutes", str(SECONDS / 60), "--frames", "20")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return folder / "look_demo", ran.stdout
 
 
-@pytest.mark.slow
 def test_a_look_taught_in_seconds_is_closer_than_the_untouched_clip(trained: tuple[Path, str]) -> None:
     told = trained[1]
     number = r"([0-9.]+)"
@@ -49,12 +48,11 @@ def test_a_look_taught_in_seconds_is_closer_than_the_untouched_clip(trained: tup
     assert distance and float(distance[1]) < 0.6 * float(distance[2]), told
 
 
-@pytest.mark.slow
 def test_the_bundle_tells_the_frames_that_were_painted(trained: tuple[Path, str]) -> None:
     folder = trained[0]
     bundle = vid2vid.load_bundle(folder / "bundle")
     painted = [int(path.stem.removeprefix("frame_")) for path in sorted((folder / "meadow_paintings").iterdir())]
-    assert [key.frame for key in bundle.keys] == painted == [6, 20, 33]
+    assert [key.frame for key in bundle.keys] == painted == [3, 10, 16]
     assert bundle.recipe["steps"] >= 1 and bundle.recipe["start"] in ("trunk", "scratch")
     assert probe(folder / "meadow_in_the_look.mp4").width == probe(folder / "meadow.mp4").width == 480
 
@@ -123,7 +121,6 @@ def test_what_is_held_out_never_comes_into_pretraining(tmp_path: Path, square_cl
     assert [shot.name for shot in pretrain.live_shots(tmp_path)] == ["anything:0-11"]
 
 
-@pytest.mark.slow
 def test_a_drawn_fight_and_its_sheet_become_films_with_sound(tmp_path: Path) -> None:
     ran = run("fight.py", tmp_path, "--seconds", "3.2", "--width", "384", "--output", "out")
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -21,6 +21,7 @@ import torch
 import vid2vid
 from tests.killed_renders import Remembering, StopsAt
 from vid2vid import output
+from vid2vid.account import write_report
 from vid2vid.hashing import file_hash
 from vid2vid.io import VideoWriter, open_source
 from vid2vid.journal import Call, Journal, journal_folder
@@ -97,6 +98,14 @@ def test_what_is_damaged_is_made_again(film: Path, tmp_path: Path, fault: str) -
     made = render(film, tmp_path / "out.mp4")
     assert made.report["resumed"] == {"frames": 16, "segments": 2}
     assert pictures(tmp_path / "out.mp4") == pictures(tmp_path / "whole.mp4")
+
+
+@pytest.mark.robustness(13)
+def test_another_stream_of_the_same_file_is_another_call(film: Path, tmp_path: Path) -> None:
+    interrupted(film, tmp_path / "out.mp4")
+    made = render(film, tmp_path / "out.mp4", stream=0)
+    assert "stream differed" in made.report["resumed"]["note"]
+    assert made.report["frames"] == LENGTH
 
 
 def test_another_call_starts_anew_and_says_so(film: Path, tmp_path: Path) -> None:
@@ -270,6 +279,38 @@ def test_names_of_any_length_have_a_journal(film: Path, tmp_path: Path) -> None:
     target = tmp_path / ("x" * 251 + ".mp4")
     assert len(os.fsencode(journal_folder(target).name)) < 255
     assert render(film, target).path == target
+
+
+def test_a_name_that_leaves_just_enough_room_is_signed(film: Path, tmp_path: Path) -> None:
+    """The name of the partial file has 255 bytes, and its signed copy has a longer one."""
+    target = tmp_path / ("x" * (255 - len(f"..partial-{os.getpid()}") - 4) + ".mp4")
+    assert render(film, target).report["provenance"]["signed"]
+    assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
+
+
+@pytest.mark.robustness(62)
+def test_a_name_without_room_for_a_sidecar_is_refused_before_the_work(film: Path, tmp_path: Path) -> None:
+    with pytest.raises(vid2vid.MarkingError, match="leaves no room for the name of its manifest"):
+        render(film, tmp_path / ("x" * 247 + ".webm"))
+    assert list(tmp_path.iterdir()) == [film]
+
+
+@pytest.mark.robustness(53)
+def test_what_others_put_into_the_journals_folder_stays(film: Path, tmp_path: Path) -> None:
+    folder = interrupted(film, tmp_path / "out.mp4")
+    (folder / "notes").mkdir()
+    (folder / "notes" / "mine.txt").write_text("mine")
+    (folder / "segment.mp4").write_text("mine")
+    render(film, tmp_path / "out.mp4", resume=False)
+    assert sorted(path.name for path in folder.rglob("*")) == ["mine.txt", "notes", "segment.mp4"]
+
+
+@pytest.mark.robustness(47)
+def test_a_report_that_cannot_be_written_is_told_by_name(tmp_path: Path) -> None:
+    (tmp_path / "out.report.json").mkdir()
+    with pytest.raises(vid2vid.OutputNotWritable, match=r"out\.report\.json"):
+        write_report(tmp_path / "out.mp4", {"task": "x"})
+    assert [path.name for path in tmp_path.iterdir()] == ["out.report.json"]
 
 
 def test_an_empty_journal_leaves_nothing(tmp_path: Path) -> None:

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 import vid2vid
+from tests.diffusion.test_rendered import Case, write
 from tests.motion.test_coverage import pan, scene
+from vid2vid.__main__ import main
 from vid2vid.errors import InvalidOption, UsageError
+from vid2vid.io import open_source
 from vid2vid.types import Chunk, Conditions, Event, Request
 
 SETTINGS: Mapping[str, Any] = {
@@ -91,6 +96,42 @@ def test_only_what_the_task_changed_is_diffused(clip: np.ndarray, sd: str) -> No
     tinted = 255 - clip[:, :, :28]
     assert np.abs(made.frames[:, :, :28].astype(int) - tinted).mean() > 5.0, "the left half is not the task's alone"
     assert [round(event["time_s"], 2) for event in made.report["events"]] == [0.2]
+
+
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("face_swap", "actor_swap", "paired")]
+
+
+@pytest.mark.parametrize("task", ["sketch_to_scene", *SLOW])
+def test_key_frames_serve_every_task_from_the_command_line(
+    task: str, sd: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = Case(task, "sd", "", 3)
+    clip = case.clip()[:, : case.clip().shape[1] // 2 * 2]
+    source, output = tmp_path / "clip.mp4", tmp_path / "made.mp4"
+    write(source, clip)
+    words = ["translate", str(source), "--task", task, "-o", str(output), "--backbone", sd, "--prompt", "a photograph"]
+    words += [
+        f"--option={name}={SETTINGS[name]}" for name in ("steps", "denoise", "guidance", "most_keys", "fit_minutes")
+    ]
+    words += ["--device", "cpu", "--dtype", "float32", "--json"]
+    given = case.words(clip)
+    if "reference" in given:
+        shown = given["reference"]
+        if isinstance(shown, list):
+            cv2.imwrite(str(tmp_path / "look.png"), shown[0][..., ::-1])
+            shown = tmp_path / "look.png"
+        words += ["--reference", str(shown)]
+    if "consent" in given:
+        words += ["--consent", given["consent"]]
+    if task == "paired":
+        words += ["--option", "minutes=0.02"]
+    assert main(words) == 0
+    capsys.readouterr()
+    told = json.loads(output.with_suffix(".report.json").read_text())["task_report"]["diffused"]
+    assert told["part_of_the_frame"] is (task in ("face_swap", "actor_swap"))
+    with open_source(output) as made:
+        frames = np.stack([frame.pixels for frame in made])
+    assert frames.shape == clip.shape and np.abs(frames.astype(int) - clip).max() > 8
 
 
 @pytest.mark.slow

@@ -252,6 +252,14 @@ def test_st_lpips_is_the_packages_own(package: types.ModuleType) -> None:
     assert found.st_lpips == pytest.approx(wanted, rel=1e-4)
 
 
+def test_output_and_source_are_compared_together_as_each_alone(pan: list[Picture]) -> None:
+    pytest.importorskip("stlpips_pytorch")
+    both = measure(pan[:1], pan[1:2], pan[2:3])
+    assert both.st_lpips == pytest.approx(measure(pan[:1], None, pan[2:3]).st_lpips, rel=1e-4)
+    assert both.source_st_lpips == pytest.approx(measure(pan[1:2], None, pan[2:3]).st_lpips, rel=1e-4)
+    assert both.st_lpips != pytest.approx(both.source_st_lpips, rel=0.05)
+
+
 def test_st_lpips_sees_large_pictures_shrunk() -> None:
     pytest.importorskip("stlpips_pytorch")
     seen: list[torch.Size] = []
@@ -261,8 +269,8 @@ def test_st_lpips_sees_large_pictures_shrunk() -> None:
         return torch.zeros(1)
 
     run = metrics._Run()
-    run._distance("st_lpips", spy, texture(480, 640), texture(480, 640))
-    run._distance("st_lpips", spy, texture(100, 640), texture(100, 640))
+    run._distance("st_lpips", spy, [texture(480, 640)], texture(480, 640))
+    run._distance("st_lpips", spy, [texture(100, 640)], texture(100, 640))
     assert seen == [(1, 3, 384, 512), (1, 3, 100, 640)]
 
 

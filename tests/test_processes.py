@@ -67,8 +67,6 @@ result = {"sha": made.bundle.weights_sha256, "steps": made.steps}
 (folder / f"result-{os.environ['RANK']}.json").write_text(json.dumps(result))
 """
 
-pytestmark = pytest.mark.slow
-
 
 def run(folder: Path, processes: int, case: str = "steps") -> list[dict[str, Any]]:
     launch(PROGRAM, folder, processes, case)
@@ -129,6 +127,7 @@ def test_two_processes_learn_what_one_learns(alone: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.robustness(60)
+@pytest.mark.slow
 def test_what_two_broke_off_one_continues(alone: Path, tmp_path: Path) -> None:
     folder = tmp_path / "broken"
     assert [result["error"] for result in run(folder, 2, "break")] == ["KeyboardInterrupt"] * 2
@@ -136,6 +135,7 @@ def test_what_two_broke_off_one_continues(alone: Path, tmp_path: Path) -> None:
     close(alone, folder)
 
 
+@pytest.mark.slow
 def test_they_end_together_in_time(tmp_path: Path) -> None:
     first, second = run(tmp_path / "minutes", 2, "minutes")
     assert first["stopped"] == second["stopped"] == "minutes"
@@ -144,12 +144,14 @@ def test_they_end_together_in_time(tmp_path: Path) -> None:
     assert first["judged"] >= 2 and second["judged"] == 0
 
 
+@pytest.mark.slow
 def test_all_hear_of_a_loss_that_is_not_finite(tmp_path: Path) -> None:
     folder = tmp_path / "nan"
     assert [result["error"] for result in run(folder, 2, "nan")] == ["NonFiniteOutput"] * 2
     assert sorted(path.name for path in folder.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-3"]
 
 
+@pytest.mark.slow
 def test_two_processes_write_one_bundle(tmp_path: Path) -> None:
     write_clip(tmp_path / "film.mp4", clip())
     (tmp_path / "keys").mkdir()

@@ -20,6 +20,7 @@ ERRORS = {
     "Vid2VidError", "UsageError", "UnknownTask", "InvalidOption", "ReferenceRequired", "ReferenceMismatch",
     "OutputExists", "OutputIsInput", "InputError", "InputNotFound", "EmptyInput", "NotAVideo", "NoVideoStream",
     "NoDecodableFrames", "UnreadableContainer", "UnsupportedCodec", "TruncatedInput", "CorruptInput", "TooSmall",
+    "ReadFailed",
     "TooLarge", "BadTimebase", "InvalidFrames", "ModelError", "BrokenPlugin", "DuplicateTask", "EngineUnavailable",
     "BadWeights", "WeightsMismatch", "CorruptWeights", "UnsafeFormat", "NonFiniteOutput", "ResourceError",
     "OutputNotWritable", "OutputBusy", "OutputDiskFull", "OutOfMemory", "PolicyError", "ConsentRequired",
@@ -63,7 +64,8 @@ def test_translate_takes_the_documented_words() -> None:
     words = list(inspect.signature(vid2vid.translate).parameters)
     assert words == [
         "video", "task", "output", "reference", "prompt", "backbone", "audio", "consent", "size", "device", "dtype",
-        "engine", "seed", "strength", "fps", "events", "stems", "overwrite", "resume", "strict", "progress", "options",
+        "engine", "seed", "strength", "fps", "stream", "events", "stems", "overwrite", "resume", "strict", "progress",
+        "options",
     ]  # fmt: skip
     assert inspect.signature(vid2vid.evaluate).return_annotation == "Metrics"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from tests.killed_renders import Remembering
 from vid2vid import headroom
 from vid2vid.backbones.compact import CompactBackbone
 from vid2vid.backbones.generator import CompactGenerator
+from vid2vid.stepping import Standing, Stepper
+from vid2vid.types import Chunk, Conditions
 
 
 def clip(length: int = 12) -> np.ndarray:
@@ -91,6 +94,50 @@ def test_values_that_are_not_finite_in_float32_name_the_frame(tmp_path: Path, mo
     with pytest.raises(vid2vid.NonFiniteOutput, match="Frame 10"):
         render(output=tmp_path / "out.mp4")
     assert list(tmp_path.iterdir()) == []
+
+
+class Windowed:
+    """Hands all frames out at the end; values are not finite unless it works in float32."""
+
+    window, overlap, multiple_of = 4, 1, 1
+    alive: ClassVar[weakref.WeakSet[Windowed]] = weakref.WeakSet()
+
+    def __init__(self, single: bool) -> None:
+        assert not self.alive, "the one before has to be let go first"
+        self.single, self.conceded = single, [] if single else ["windows of 4 frames instead of 8: memory was short"]
+        self.alive.add(self)
+
+    def start(self, request: Any) -> torch.Tensor:
+        return torch.zeros(0, 3, 8, 8)
+
+    def step(self, chunk: Any, conditions: Any, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.zeros(0, 3, 8, 8), torch.cat((state, chunk.frames))
+
+    def finish(self, state: torch.Tensor) -> torch.Tensor:
+        if not self.single:
+            raise vid2vid.NonFiniteOutput("Frame 2: the model gave values that are not finite.")
+        return state
+
+    def save_state(self, state: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"frames": state}
+
+    def load_state(self, tensors: dict[str, torch.Tensor], request: Any) -> torch.Tensor:
+        return tensors["frames"]
+
+
+@pytest.mark.robustness(39)
+def test_the_last_window_is_tried_again_in_float32_too() -> None:
+    request: Any = None
+    stepper = Stepper(Windowed(single=False), request, lambda: Windowed(single=True), Standing())  # type: ignore[arg-type,return-value]
+    frames = torch.rand(3, 3, 8, 8)
+    assert len(stepper.step(Chunk(frames, 0), Conditions({"source": frames}))) == 0
+    made = stepper.finish()
+    assert made is not None and torch.equal(made, frames) and stepper.single
+    assert stepper.conceded[0].startswith("float32 for the last frames, because Frame 2")
+    assert "windows of 4 frames instead of 8: memory was short" in stepper.conceded
+    with pytest.raises(vid2vid.NonFiniteOutput):
+        Windowed.alive.clear()
+        Stepper(Windowed(single=False), request, None, Standing()).finish()  # type: ignore[arg-type]
 
 
 @pytest.mark.robustness(23)

@@ -60,6 +60,7 @@ Engine = Annotated[str, typer.Option(help="torch or openvino.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same result.")]
 Strength = Annotated[float, typer.Option(help="0 returns the source, 1 the full translation.")]
 Rate = Annotated[str | None, typer.Option("--fps", help="Frames a second to read the source at: 25, 30000/1001.")]
+Stream = Annotated[int | None, typer.Option("--stream", help="Of several picture streams, which one; from 0 on.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Treat damage to the input as an error.")]
 
 
@@ -92,6 +93,7 @@ def translate(
     seed: Seed = 0,
     strength: Strength = 1.0,
     fps: Rate = None,
+    stream: Stream = None,
     events: Events = None,
     stems: Stems = None,
     option: Pairs = None,
@@ -120,6 +122,7 @@ def translate(
             seed=seed,
             strength=strength,
             fps=frame_rate(fps),
+            stream=stream,
             events=events,
             stems=stems,
             overwrite=overwrite,
@@ -230,6 +233,7 @@ def estimate(
     dtype: NumberFormat = None,
     engine: Engine = "torch",
     fps: Rate = None,
+    stream: Stream = None,
     option: Pairs = None,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -248,6 +252,7 @@ def estimate(
             dtype=any_word(dtype),
             engine=engine,
             fps=frame_rate(fps),
+            stream=stream,
             **options(option, vid2vid.translate),
         )
     )

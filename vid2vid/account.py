@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vid2vid.hashing import file_hash
-from vid2vid.io.output import fitting_name
+from vid2vid.io.containers import reading
+from vid2vid.io.output import fitting_name, writing
 from vid2vid.journal import Call
 from vid2vid.types import Reference
 
@@ -26,16 +27,21 @@ _STAGES: Final = ("read", "conditions", "generator", "output")
 
 
 def source_hash(path: Path | None) -> str | None:
-    """Of a file, or of the names and contents of a folder's pictures; None for frames in memory."""
+    """Of a file, or of the names and contents of a folder's files; None for frames in memory.
+
+    Raises:
+        ReadFailed: the system cannot read it.
+    """
     if path is None:
         return None
-    if path.is_file():
-        return file_hash(path)
-    found = hashlib.sha256()
-    for one in sorted(path.iterdir()):
-        if one.is_file():
-            found.update(f"{one.name}\0{file_hash(one)}\n".encode())
-    return found.hexdigest()
+    with reading(path):
+        if path.is_file():
+            return file_hash(path)
+        found = hashlib.sha256()
+        for one in sorted(path.iterdir()):
+            if one.is_file():
+                found.update(os.fsencode(one.name) + f"\0{file_hash(one)}\n".encode())
+        return found.hexdigest()
 
 
 def call_of(plan: Plan, facts: Facts) -> Call:
@@ -55,6 +61,7 @@ def call_of(plan: Plan, facts: Facts) -> Call:
         "settings": {name: value for name, value in asdict(plan.config).items() if name != "progress"},
         "working_size": [plan.request.width, plan.request.height],
         "fps": str(info.fps),
+        "stream": plan.stream,
         "versions": facts.versions,
     }
     return Call(words, {"path": str(info.path and info.path.absolute()), "sha256": source.sha256, "kind": info.kind})
@@ -135,13 +142,22 @@ def _provenance(plan: Plan, facts: Facts, marks: Mapping[str, Any]) -> dict[str,
 
 
 def write_report(target: Path, report: Mapping[str, Any]) -> None:
-    """Writes the report beside an output; it appears at its name whole."""
+    """Writes the report beside an output; it appears at its name whole.
+
+    Raises:
+        OutputDiskFull, OutputNotWritable: the system refuses; the output itself is there and complete.
+    """
     place = report_path(target)
     partial = place.with_name(fitting_name(place.name, ".", f".partial-{os.getpid()}"))
     text = json.dumps(report, indent=2, ensure_ascii=False, default=str) + "\n"
     # Names of files need not be text: what is none becomes the escape that JSON has for it.
-    partial.write_text(text, encoding="utf-8", errors="backslashreplace")
-    partial.replace(place)
+    try:
+        with writing(place):
+            partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+            partial.replace(place)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def report_path(target: Path) -> Path:

@@ -49,6 +49,7 @@ def translate(
     seed: int = 0,
     strength: float = 1.0,
     fps: Any = None,
+    stream: int | None = None,
     events: str | Path | Sequence[Event] | None = None,
     stems: str | Path | None = None,
     overwrite: bool = False,
@@ -81,6 +82,8 @@ def translate(
         seed: of everything random, such as film grain.
         strength: 0 gives the source back, 1 the full translation.
         fps: frames a second of arrays and folders (25), or in place of a file's own times.
+        stream: of several picture streams in a file, the number of the one to translate, from 0 on; None takes the
+            largest.
         events: for `effects` and `mix`, in place of what the task sees: a JSON file with the list `events` of a report
             (or that report), edited; or the events.
         stems: for `effects` and `mix`, a folder for one WAV of each kind of event (and `source.wav`); they add up to
@@ -111,7 +114,7 @@ def translate(
         strict=strict,
         progress=progress,
     )
-    call = Call(video, task, reference, prompt, backbone, audio, consent, fps, options)
+    call = Call(video, task, reference, prompt, backbone, audio, consent, fps, stream, options)
     plan = make_plan(call, config)
     with plan.source:
         target = _target(plan, output, overwrite)

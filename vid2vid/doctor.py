@@ -204,7 +204,7 @@ def _diffusion() -> Iterator[Check]:
         needed, least = (needed, least) if gpu else (2.0 * needed, 2.0 * needed)
         fits = whole if free_mb is None or needed <= free_mb else offloaded if least <= free_mb else beyond
         fits.append(f"{name} {needed / 1e3:.0f} GB")
-    told = (("fit", whole), ("fit with offload", offloaded), ("do not fit at their usual size", beyond))
+    told = (("fit", whole), ("fit with offload", offloaded), ("need a smaller size= or window= here", beyond))
     found = "; ".join(f"{what}: {', '.join(names)}" for what, names in told if names)
     where = "GPU" if gpu else "CPU alone, where a window takes minutes to hours"
     yield Check("diffusion families", "ok", f"{found} ({where})")

@@ -6,7 +6,7 @@
     │   └── OutputExists, OutputIsInput
     ├── InputError (exit 3)      the video, image or folder given
     │   ├── InputNotFound, EmptyInput, NotAVideo, NoVideoStream, NoDecodableFrames
-    │   ├── UnreadableContainer, UnsupportedCodec, TruncatedInput, CorruptInput
+    │   ├── UnreadableContainer, UnsupportedCodec, TruncatedInput, CorruptInput, ReadFailed
     │   ├── TooSmall, TooLarge, BadTimebase, InvalidFrames
     │   ├── InvalidExamples, InputChanged
     │   └── NoFigures
@@ -140,6 +140,12 @@ class CorruptInput(InputError):
     """More frames are damaged than is allowed."""
 
     code = "corrupt_input"
+
+
+class ReadFailed(InputError):
+    """The system cannot read a part of the file, as from a failing disk or a lost connection."""
+
+    code = "read_failed"
 
 
 class TooSmall(InputError):

@@ -35,7 +35,7 @@ LEAST_FRAMES: Final = 36
 DOUBT: Final = 0.15
 """Half width of the range where the trial itself was perfectly steady: later scenes may cost more or less."""
 _CONFIG: Final = ("size", "device", "dtype", "engine", "seed", "strength", "strict")
-_CALL: Final = ("reference", "prompt", "backbone", "audio", "consent", "fps")
+_CALL: Final = ("reference", "prompt", "backbone", "audio", "consent", "fps", "stream")
 TRIAL_FIT_MINUTES: Final = 0.05
 _IGNORED: Final = ("output", "overwrite", "resume", "progress", "events", "stems")
 

@@ -182,6 +182,11 @@ class Window:
 
         return Window(*(torch.cat([getattr(window, name) for window in windows]) for name in Window.__slots__))
 
+    def cut(self, length: int) -> Iterator[Window]:
+        """Windows of `length` frames in turn; frames left over at the end are dropped."""
+        for start in range(0, self.maps.shape[1] - length + 1, length):
+            yield Window(*(getattr(self, name)[:, start : start + length] for name in Window.__slots__))
+
     def to(self, device: Any) -> Window:
         """The same on another device."""
         return Window(*(getattr(self, name).to(device) for name in Window.__slots__))

@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 from vid2vid.backbones import make_generator
 from vid2vid.backbones.compact import CompactBackbone
@@ -28,7 +27,8 @@ from vid2vid.conditions.motion import MotionTracker
 from vid2vid.config import RenderConfig
 from vid2vid.data.distortion import distort_reference
 from vid2vid.data.windows import ClipWindows
-from vid2vid.errors import InvalidExamples, InvalidOption
+from vid2vid.episodes import EpisodeWindows
+from vid2vid.errors import InvalidExamples
 from vid2vid.fitting import FitConfig, Score, Window
 from vid2vid.io import open_source, read_image
 from vid2vid.io.containers import IMAGE_SUFFIXES
@@ -105,8 +105,8 @@ class Passage:
     seed: int
 
 
-class TaskWindows(IterableDataset[Window]):
-    """Windows of a task's examples; window s of slot i follows from (seed, i, s) alone."""
+class TaskWindows(EpisodeWindows):
+    """Windows of a task's examples."""
 
     def __init__(
         self,
@@ -117,7 +117,8 @@ class TaskWindows(IterableDataset[Window]):
         crop: int,
         seed: int = 0,
     ) -> None:
-        self.task, self.footage, self.slots, self.seed = task, footage, slots, seed
+        super().__init__(slots=slots, windows=EPISODE, seed=seed)
+        self.task, self.footage = task, footage
         crop = min(crop, *(side for target, _ in footage for side in (target.height, target.width)))
         self.crop = crop - crop % task.backbone.multiple_of
         if self.crop == 0:
@@ -125,15 +126,9 @@ class TaskWindows(IterableDataset[Window]):
                 f"The task '{task.name}' needs pictures of at least {task.backbone.multiple_of} pixels on either side; "
                 f"the smallest example has {crop}. Leave it out."
             )
-        self._from = (0, 0, 1)
 
-    def start(self, step: int, rank: int = 0, world: int = 1) -> Iterator[Window]:
-        """Windows from a step onwards; of several processes each takes every `world`-th slot."""
-        if world > self.slots:
-            raise InvalidOption(
-                f"{world} processes share {self.slots} slots. Give batch={world} or more, or start fewer."
-            )
-        self._from = (step, rank, world)
+    def elsewhere(self) -> Iterator[Window]:
+        """In a new process, not a forked one: a task may hold what a fork would break."""
         if type(self.task).__module__ == "__main__":  # typed into a shell: another process could not import it
             return iter(self)
         loader = DataLoader(self, batch_size=None, num_workers=1, prefetch_factor=6, multiprocessing_context="spawn")
@@ -143,17 +138,11 @@ class TaskWindows(IterableDataset[Window]):
     def __iter__(self) -> Iterator[Window]:
         cv2.setNumThreads(1)
         torch.set_num_threads(1)
-        step, rank, world = self._from
-        slots = [self._slot(number, step) for number in range(rank, self.slots, world)]
-        while True:
-            yield Window.together([next(slot) for slot in slots])
+        return super().__iter__()
 
-    def _slot(self, number: int, step: int) -> Iterator[Window]:
-        episode, skipped = divmod(step, EPISODE)
-        while True:
-            passage = self._passage(np.random.default_rng((self.seed, number, episode)))
-            yield from islice(windows_of(self.task, passage), skipped, None)
-            episode, skipped = episode + 1, 0
+    def episode(self, rng: np.random.Generator) -> Iterator[Window]:
+        """The windows of a passage that is drawn by chance."""
+        return windows_of(self.task, self._passage(rng))
 
     def _passage(self, rng: np.random.Generator) -> Passage:
         weights = np.sqrt([target.taught for target, _ in self.footage])
@@ -197,9 +186,7 @@ def windows_of(task: Task[Any], passage: Passage) -> Iterator[Window]:
     if reference is None:
         reference = maps.new_zeros(len(maps), 4, *maps.shape[-2:])
     target = torch.from_numpy(targets).permute(0, 3, 1, 2).float() / 255.0
-    for start in range(0, EPISODE * LENGTH, LENGTH):
-        part = slice(start, start + LENGTH)
-        yield Window(*(each[part][None] for each in (maps, target, reference, motion.flow, motion.weight)))
+    return Window(*(each[None] for each in (maps, target, reference, motion.flow, motion.weight))).cut(LENGTH)
 
 
 def conditions_of(

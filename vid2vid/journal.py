@@ -20,7 +20,7 @@ import hashlib
 import json
 import logging
 import os
-import shutil
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,9 @@ _FORMAT: Final = 1
 _PLAN: Final = "plan.json"
 _LINES: Final = "journal.jsonl"
 _FITTED: Final = "fitted.safetensors"
+_PIECES: Final = r"plan\.json|fitted\.safetensors|journal\.jsonl|(segment|state)-\d+\.(mp4|safetensors)"
+_OURS: Final = re.compile(rf"{_PIECES}|\.({_PIECES})\.partial.*")
+"""Names of what a journal consists of, finished or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +248,10 @@ class Journal:
         return path.is_file() and file_hash(path) == self.entries[-1].state_sha256
 
     def _clear(self, kept: set[str] | None = None) -> None:
+        """Removes what a journal left; what somebody else put into the folder is not touched."""
         for path in self.folder.iterdir():
-            if path.name not in (kept or {self._lock.path.name}):
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            if path.name not in (kept or {self._lock.path.name}) and _OURS.fullmatch(path.name):
+                path.unlink()
 
 
 def journal_folder(target: Path) -> Path:

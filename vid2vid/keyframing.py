@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from vid2vid.backbones.diffusion.key_options import KeyFramesOptions
 from vid2vid.composite import blend, resize, to_pictures, to_tensor
 from vid2vid.config import RenderConfig
-from vid2vid.errors import UsageError
+from vid2vid.errors import NonFiniteOutput, UsageError
 from vid2vid.io import VideoWriter, open_source
 from vid2vid.lesson import FittedGenerator
 from vid2vid.look_fitting import PRESETS, fit_look
@@ -258,24 +258,34 @@ class KeyFramed(Task[Setup]):
     ) -> tuple[Diffused, Mapping[str, Any]]:
         """Key frames `(K, 3, H, W)` through the model, which is let go afterwards."""
         from vid2vid.backbones import default_dtype
+
+        dtype = self.dtype or default_dtype(device)
+        try:
+            return self._through(request, pictures, mask, device, dtype)
+        except NonFiniteOutput:
+            if dtype == "float32":
+                raise
+            _LOG.warning("Key frames are diffused in float32: %s gave values that are not finite.", dtype)
+        return self._through(request, pictures, mask, device, "float32")
+
+    def _through(
+        self, request: Request, pictures: Tensor, mask: Tensor | None, device: torch.device, dtype: NumberFormat
+    ) -> tuple[Diffused, Mapping[str, Any]]:
+        """See `_diffused`: in these numbers."""
         from vid2vid.backbones.diffusion.gathering import gather
         from vid2vid.backbones.diffusion.joint import diffuse_together
         from vid2vid.backbones.diffusion.loading import load_model
 
         height, width = pictures.shape[-2:]
         model = load_model(
-            self.model,
-            self.options,
-            device=device,
-            dtype=self.dtype or default_dtype(device),
-            prompt=self.own.prompt,
-            size=(height, width),
+            self.model, self.options, device=device, dtype=dtype, prompt=self.own.prompt, size=(height, width)
         )
         given = Conditions(maps={"source": pictures}, mask=mask)
         brief = gather(Chunk(pictures, 0), given, 0, len(pictures), model.wanted).brief(model, request)
         began = time.perf_counter()
         made = diffuse_together(model, brief, self.options.agree)
-        facts = {**model.facts(), "steps": brief.steps, "seconds": round(time.perf_counter() - began, 3)}
+        took = round(time.perf_counter() - began, 3)
+        facts = {**model.facts(), "dtype": dtype, "steps": brief.steps, "seconds": took}
         del model
         if device.type == "cuda":
             torch.cuda.empty_cache()

@@ -162,7 +162,7 @@ class ShiftTolerantLPIPS(nn.Module):
         self.requires_grad_(False).eval().to(memory_format=torch.channels_last)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        """`(B, 3, H, W)` twice, H and W at least 32 -> `(B,)` distances."""
+        """`(B, 3, H, W)` twice, or one target for all, H and W at least 32 -> `(B,)` distances."""
         with torch.no_grad():
             wanted = list(self._features(target))
         total = output.new_zeros(output.shape[0], dtype=torch.float32)

@@ -241,20 +241,21 @@ class _Run:
             return
         if self._distances is None:
             self._distances = _learned_distances(self._note)
-        values = {"ssim": ssim(output, target)}
+        values: dict[str, float | None] = {"ssim": ssim(output, target)}
         for name, distance in self._distances.items():
-            values[name] = self._distance(name, distance, output, target)
-        if source is not None and "st_lpips" in self._distances:
-            values["source_st_lpips"] = self._distance("st_lpips", self._distances["st_lpips"], source, target)
+            compared = [output] if source is None or name != "st_lpips" else [output, source]
+            found = self._distance(name, distance, compared, target)
+            values |= zip((name, f"source_{name}"), found, strict=False)
         self._spread.add(self._frames, values)
 
-    def _distance(self, name: str, distance: Distance, picture: Picture, target: Picture) -> float | None:
-        pictures = [as_tensor(shrunk(p, PERCEPTUAL_SIDE_PX)) for p in (picture, target)]
+    def _distance(self, name: str, distance: Distance, compared: list[Picture], target: Picture) -> list[float]:
+        """One value for each picture that is compared; together, since the target then is looked at only once."""
+        pictures = [as_tensor(shrunk(picture, PERCEPTUAL_SIDE_PX)) for picture in (*compared, target)]
         if min(pictures[0].shape[-2:]) < 32:
             self._note(f"{name} needs pictures of at least 32 pixels a side and was left out.")
-            return None
+            return []
         with torch.inference_mode():
-            return float(distance(pictures[0], pictures[1]).mean())
+            return [float(value) for value in distance(torch.cat(pictures[:-1]), pictures[-1]).flatten()]
 
     def _note(self, text: str) -> None:
         if text not in self.notes:

@@ -173,6 +173,7 @@ def _writer(plan: Plan, target: Path, overwrite: bool, score: Score, seal: Seal)
         fps=info.fps,
         time_base=plan.source.time_base,
         audio_from=_sound_of(plan),
+        audio_start_s=plan.source.start_s,
         compose=score.compose if plan.audio in MADE else None,
         overwrite=overwrite,
         sample_aspect=plan.source.sample_aspect,
@@ -268,6 +269,7 @@ class SegmentSink:
             self._film,
             pieces,
             audio_from=_sound_of(self._plan),
+            audio_start_s=self._plan.source.start_s,
             compose=self._score.compose if self._plan.audio in MADE else None,
             finished=self._seal,
         )

@@ -155,7 +155,8 @@ class Pipeline:
         in_single: Callable[[], Backbone[Any]] | None = None,
         pretrained: bool = False,
     ) -> None:
-        self._task, self._setup, self._backbone, self._pretrained = task, setup, backbone, pretrained
+        self._task, self._setup, self._pretrained = task, setup, pretrained
+        self._overlap, self._multiple_of = backbone.overlap, backbone.multiple_of
         self._request, self._config = request, config
         self._write, self._advance, self._keeping = write, advance, keeping
         self._begin = keeping.begin if keeping else Standing()
@@ -166,6 +167,11 @@ class Pipeline:
         self.timings = Timings()
         self.events: list[Event] = []
         """What the task saw happen, as it told."""
+
+    @property
+    def backbone(self) -> Backbone[Any]:
+        """The generator in use: the one given, or that in float32. Only here: the one given has to be let go then."""
+        return self._stepper.backbone
 
     @property
     def conceded(self) -> tuple[str, ...]:
@@ -189,10 +195,12 @@ class Pipeline:
         ]
         try:
             self._generate(ready, made)
+            for thread in threads:
+                thread.join()
         except BaseException as error:
             self._fail(error)
-        for thread in threads:
-            thread.join()
+            for thread in threads:
+                thread.join()
         if self._errors:
             raise self._errors[0]
         return self._written
@@ -245,7 +253,7 @@ class Pipeline:
             if self._pretrained and self._task.canvas(self._setup) is not None:
                 staged = stage(self._task, self._setup, frames, chunk, conditions)
                 conditions = staged.conditions
-            if self._backbone.overlap == 0 and conditions.motion is None:
+            if self._overlap == 0 and conditions.motion is None:
                 conditions = _with_motion(conditions, tracker(pictures, cuts))
             self.timings.conditions += time.perf_counter() - began
             out.put(Prepared(frames, chunk, conditions, staged))
@@ -272,7 +280,7 @@ class Pipeline:
 
     def _step(self, prepared: Prepared) -> Tensor:
         began = time.perf_counter()
-        padded = pad_conditions(prepared.conditions, self._backbone.multiple_of)
+        padded = pad_conditions(prepared.conditions, self._multiple_of)
         generated = self._stepper.step(prepared.chunk, padded)
         self.timings.generator += time.perf_counter() - began
         return generated

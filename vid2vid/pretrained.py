@@ -135,8 +135,9 @@ def check_pretrained(
 def _check_family(
     task: Task[Any], family: Family, options: DiffusionOptions, prompt: str | None, location: Location
 ) -> None:
-    from vid2vid.backbones.diffusion.choosing import choose_controls, windows_of
+    from vid2vid.backbones.diffusion.choosing import check_denoise, choose_controls, windows_of
 
+    check_denoise(family, options)
     if location.scheme == "diffusers":
         windows_of(family, options)
         choose_controls(family, options, task.controls)

@@ -61,6 +61,7 @@ class Call:
     audio: str = "auto"
     consent: Any = None
     fps: Any = None
+    stream: Any = None
     options: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -90,6 +91,8 @@ class Plan:
     """The basis, or the record, on which people are shown."""
     pretrained: Pretrained | None = None
     """The pretrained model that runs the task in place of its own generator."""
+    stream: int | None = None
+    """Which of the source's picture streams was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ def make_plan(call: Call, config: RenderConfig) -> Plan:
     pretrained = check_pretrained(task, call.backbone, models, call.prompt)
     config = _sized(config, pretrained)
     consent = _consent(call, task)
-    source = open_source(call.video, fps=call.fps, strict=config.strict)
+    source = open_source(call.video, fps=call.fps, strict=config.strict, stream=call.stream)
     try:
         source = task.unfold(source, options)
         request = _request(call, consent, bundle, options, source, config)
@@ -139,9 +142,10 @@ def make_plan(call: Call, config: RenderConfig) -> Plan:
         raise
     if bundle is None or bundle.adapter is not None:
         weights = None if pretrained and pretrained.in_windows else weights_path(task)
-        own = task.backbone
-        return Plan(source, task, request, config, audio, weights, own, task.channels, bundle, consent, pretrained)
-    return Plan(source, task, request, config, audio, bundle.weights, bundle.backbone, bundle.channels, bundle, consent)
+        made = weights, task.backbone, task.channels
+    else:
+        made = bundle.weights, bundle.backbone, bundle.channels
+    return Plan(source, task, request, config, audio, *made, bundle, consent, pretrained, call.stream)
 
 
 def resolve_task(task: str | Path | Task[Any]) -> tuple[Task[Any], Bundle | None]:
@@ -318,12 +322,10 @@ def run(
             )
 
         in_single = None if dtype == "float32" else partial(make, "float32")
-        backbone = make(dtype)
-        ready = time.perf_counter()
         pipeline = Pipeline(
             plan.task,
             setup,
-            backbone,
+            make(dtype),
             plan.request,
             plan.config,
             write,
@@ -332,6 +334,7 @@ def run(
             in_single,
             windowed is not None,
         )
+        ready = time.perf_counter()
         count = pipeline.run(plan.source if frames is None else frames)
     ended = time.perf_counter()
     return Outcome(
@@ -345,7 +348,7 @@ def run(
         tuple(sorted(pipeline.events, key=lambda event: event.time_s)),
         plan.task.ground(setup),
         pipeline.conceded,
-        backbone.report() if isinstance(backbone, Reporting) else {},
+        pipeline.backbone.report() if isinstance(pipeline.backbone, Reporting) else {},
     )
 
 

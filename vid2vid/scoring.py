@@ -116,7 +116,7 @@ class Score:
             return MadeSound(None, f"no events within the film ({whose}), so no sound was made")
         from vid2vid.audio.soundtrack import Soundtrack
 
-        read = None if source is None else partial(read_sound, source)
+        read = None if source is None else partial(read_sound, source, self._plan.source.start_s)
         with writing(self._target):
             track = Soundtrack(heard, float(length_s), self._plan.config.seed, self._ground, self._target.parent, read)
             self._files.enter_context(track)

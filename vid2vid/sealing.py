@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vid2vid.hashing import Stamp
+from vid2vid.io.output import writing
 from vid2vid.provenance import Facts, SealedFacts, prepare_marks
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class Seal:
         self._sealed = self._marks.seal(partial, self._facts)
         if self._sealed.sidecar is not None:
             made, name = self._sealed.sidecar
-            made.replace(name)
+            with writing(name):
+                made.replace(name)
 
     def told(self) -> Mapping[str, Any]:
         """For the report."""

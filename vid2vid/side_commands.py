@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from vid2vid.errors import InvalidOption, OutputExists, OutputNotWritable
 
 if TYPE_CHECKING:
     from vid2vid.provenance import Verification
+    from vid2vid.provenance.consent import Consent
     from vid2vid.provenance.reading import ManifestReading
 
 consent = typer.Typer(help="Makes records of consent.", no_args_is_help=True)
@@ -66,7 +68,7 @@ def _told(file: Path, found: Verification) -> RenderableType:
     shown = facts(
         {
             "file": str(file),
-            "made by vid2vid": "yes, as it says itself" if found.marked else "not as far as can be seen",
+            "made by vid2vid": _maker(found),
             "manifest": manifest.state + (f", {manifest.place}" if manifest.place else ""),
             "signer": _signer(manifest),
             "watermark": mark.state + (f", render {mark.payload}" if mark.payload else ""),
@@ -82,6 +84,16 @@ def _told(file: Path, found: Verification) -> RenderableType:
     return Group(
         shown, *(Text(f"\n{reason}", colour if not number else "") for number, reason in enumerate(found.reasons))
     )
+
+
+def _maker(found: Verification) -> str:
+    """Whether vid2vid made the file, and what says so."""
+    if found.watermark.state == "contradicts":
+        return "doubtful: what it says contradicts itself"
+    if not found.marked:
+        return "not as far as can be seen"
+    by_manifest = found.manifest.state in ("valid", "expired") and found.manifest.payload is not None
+    return "yes, says its manifest" if by_manifest else "yes, says its watermark"
 
 
 def _signer(manifest: ManifestReading) -> str | None:
@@ -126,6 +138,8 @@ def new(
     )
     if output.suffix != ".json":
         raise InvalidOption(f"-o {str(output)!r}: a name ending in .json is needed, such as anna.consent.json.")
+    if made.expires is not None and made.expires < datetime.datetime.now(datetime.UTC).date():
+        raise InvalidOption(f"--expires {made.expires} is past: nothing could be rendered with it. Give a later day.")
     try:
         made.write(output)
     except FileExistsError:
@@ -133,7 +147,15 @@ def new(
     except OSError as error:
         raise OutputNotWritable(f"{str(output)!r} cannot be written ({error.strerror}). Check its folder.") from error
     values = {"record": str(output), "id": made.id, **made.as_public()}
-    return Answer(values, f"{output}  (use it with: vid2vid translate ... --consent {output})")
+    return Answer(values, f"{output}  ({_covered(made)})\nUse it with: vid2vid translate ... --consent {output}")
+
+
+def _covered(record: Consent) -> str:
+    """What a record allows, in one line."""
+    count = len(record.references)
+    shown = f"{count} picture(s) or bundle(s)" if count else "any picture, as none is listed"
+    until = f"until {record.expires}" if record.expires else "without an end"
+    return f"{', '.join(record.tasks)} of {shown}, {until}"
 
 
 def _tasks(scope: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ in `conceded` for the report.
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -65,8 +66,7 @@ class Stepper:
         self._backbone, self._request, self._in_single = backbone, request, in_single
         self.single = False
         """Whether it has gone over to float32."""
-        self.conceded: list[str] = []
-        """What had to be given up on the way, in plain words."""
+        self._conceded: list[str] = []
         if begin.single and in_single is not None:
             self._backbone, self.single = in_single(), True
         own = begin.part("backbone.")
@@ -76,6 +76,11 @@ class Stepper:
     def backbone(self) -> Backbone[Any]:
         """The generator in use."""
         return self._backbone
+
+    @property
+    def conceded(self) -> list[str]:
+        """What had to be given up on the way, here and by the generator itself, in plain words."""
+        return list(dict.fromkeys((*self._conceded, *getattr(self._backbone, "conceded", ()))))
 
     def step(self, chunk: Chunk, conditions: Conditions) -> Tensor:
         """The pictures that are finished after a chunk: all of its own for a causal backbone.
@@ -89,16 +94,29 @@ class Stepper:
         except NonFiniteOutput as error:
             if self._in_single is None or self.single:
                 raise
-            self._concede(f"float32 from frame {chunk.start} on, because {error}")
-            state = self._backbone.save_state(self._state)
-            self._backbone, self.single = self._in_single(), True
-            self._state = self._backbone.load_state(state, self._request)
-            return self._halving(chunk, conditions)
+            why = f"from frame {chunk.start} on, because {error}"
+        # Outside the handler, or the error would keep alive the generator that is to make room.
+        self._go_single(self._in_single, why)
+        return self._halving(chunk, conditions)
 
     def finish(self) -> Tensor | None:
-        """The pictures still inside a windowed backbone, after the last chunk."""
-        finish = getattr(self._backbone, "finish", None)
-        return None if finish is None else finish(self._state)
+        """The pictures still inside a windowed backbone, after the last chunk.
+
+        Raises:
+            NonFiniteOutput: values are not finite in float32 either.
+        """
+        if not hasattr(self._backbone, "finish"):
+            return None
+        try:
+            made: Tensor = self._backbone.finish(self._state)
+            return made
+        except NonFiniteOutput as error:
+            if self._in_single is None or self.single:
+                raise
+            why = f"for the last frames, because {error}"
+        self._go_single(self._in_single, why)
+        made = self._backbone.finish(self._state)
+        return made
 
     def tensors(self) -> dict[str, Tensor]:
         """The backbone's state by name."""
@@ -122,10 +140,22 @@ class Stepper:
             [self._halving(_frames(chunk, span), _maps(conditions, span)) for span in (slice(half), slice(half, None))]
         )
 
+    def _go_single(self, in_single: Callable[[], Backbone[Any]], why: str) -> None:
+        """Goes over to float32. The generator in use is let go first: two may not fit."""
+        self._concede(f"float32 {why}")
+        self._conceded = self.conceded
+        state = dict(self._backbone.save_state(self._state))
+        del self._backbone, self._state
+        gc.collect()
+        with suppress(RuntimeError, AssertionError):
+            torch.cuda.empty_cache()
+        self._backbone, self.single = in_single(), True
+        self._state = self._backbone.load_state(state, self._request)
+
     def _concede(self, what: str) -> None:
         _LOG.warning("The render goes on with %s.", what)
-        if what not in self.conceded:
-            self.conceded.append(what)
+        if what not in self._conceded:
+            self._conceded.append(what)
 
 
 def is_memory_error(error: BaseException) -> bool:

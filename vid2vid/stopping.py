@@ -34,6 +34,8 @@ class Stopping:
         self._asked = False
 
     def __enter__(self) -> Self:
+        if threading.current_thread() is not threading.main_thread():
+            return self  # signals go to the main thread, which belongs to whoever called
         self._heard, self._told = os.pipe()
         os.set_blocking(self._told, False)
         self._wakeup = signal.set_wakeup_fd(self._told, warn_on_full_buffer=False)
@@ -44,6 +46,8 @@ class Stopping:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if not self._before:
+            return
         for number, handler in self._before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._wakeup)
@@ -69,5 +73,5 @@ class Stopping:
 
 
 def _end() -> NoReturn:
-    os.write(2, b"error[interrupted]: stopped at once; what was finished is kept\n")
+    os.write(2, b"error[interrupted]: stopped at once; finished segments are kept, the same call goes on from there\n")
     os._exit(EXIT_CODE)

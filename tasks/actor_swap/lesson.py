@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
-from torch.utils.data import IterableDataset
 
 from vid2vid.backbones import make_generator
 from vid2vid.backbones.compact import CompactBackbone, CompactState
 from vid2vid.backbones.generator import CLOSINGS
 from vid2vid.composite import to_pictures
 from vid2vid.conditions.motion import MotionTracker
-from vid2vid.data.workers import forked
-from vid2vid.errors import InvalidExamples, InvalidOption
+from vid2vid.episodes import EpisodeWindows
+from vid2vid.errors import InvalidExamples
 from vid2vid.fitting import FitConfig, Score, Window
 from vid2vid.judging import Comparison
 from vid2vid.lesson import Lesson
@@ -53,45 +52,22 @@ _GAINS: Final = 0.15
 """How far light and colour are changed by chance."""
 
 
-class ActorWindows(IterableDataset[Window]):
-    """Windows of an actor's rehearsals without end; what comes follows from (seed, slot, episode) alone."""
+class ActorWindows(EpisodeWindows):
+    """Windows of an actor's rehearsals without end."""
 
     def __init__(self, shots: Sequence[Shot], *, slots: int, crop: int, seed: int = 0) -> None:
-        self.shots, self.slots, self.seed, self.crop = shots, slots, seed, min(crop, CELL)
-        self._from = (0, 0, 1)
+        super().__init__(slots=slots, windows=WINDOWS, seed=seed)
+        self.shots, self.crop = shots, min(crop, CELL)
 
-    def start(self, step: int, rank: int = 0, world: int = 1) -> Iterator[Window]:
-        """Windows from a step onwards, made by another process; each process takes every `world`-th slot.
-
-        Raises:
-            InvalidOption: more processes than slots.
-        """
-        if world > self.slots:
-            raise InvalidOption(
-                f"{world} processes share {self.slots} slots. Give batch={world} or more, or start fewer."
-            )
-        self._from = (step, rank, world)
-        return forked(self)
-
-    def __iter__(self) -> Iterator[Window]:
-        step, rank, world = self._from
-        episode, skipped = divmod(step, WINDOWS)
-        while True:
-            mine = range(rank, self.slots, world)
-            slots = [self._passage(np.random.default_rng((self.seed, slot, episode))) for slot in mine]
-            for number in range(skipped, WINDOWS):
-                part = slice(number * LENGTH, (number + 1) * LENGTH)
-                yield Window.together([_part(slot, part) for slot in slots])
-            episode, skipped = episode + 1, 0
-
-    def _passage(self, rng: np.random.Generator) -> Window:
+    def episode(self, rng: np.random.Generator) -> Iterator[Window]:
+        """A passage of one shot in one square and one light."""
         weights = np.array([float(len(shot)) for shot in self.shots])
         shot = self.shots[int(rng.choice(len(self.shots), p=weights / weights.sum()))]
         first = int(rng.integers(0, max(1, len(shot) - LENGTH * WINDOWS + 1)))
         frames = np.minimum(np.arange(first, first + LENGTH * WINDOWS), len(shot) - 1)
         box = self._box(shot.cover[frames[0]], rng)
         gains = (1.0 + rng.uniform(-_GAINS, _GAINS) + rng.uniform(-0.04, 0.04, 3)).astype(np.float32)
-        return window_of(shot, frames, box, gains, mirrored=bool(rng.random() < 0.5))
+        return window_of(shot, frames, box, gains, mirrored=bool(rng.random() < 0.5)).cut(LENGTH)
 
     def _box(self, cover: NDArray[np.uint8], rng: np.random.Generator) -> tuple[slice, slice]:
         """A square that shows something of the actor."""
@@ -126,10 +102,6 @@ def window_of(
 
 
 _PICTURES: Final = ("source", "plate", "truth")
-
-
-def _part(whole: Window, part: slice) -> Window:
-    return Window(*(getattr(whole, name)[:, part] for name in Window.__slots__))
 
 
 class ActorJudge:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from vid2vid.errors import InvalidOption
+from vid2vid.taking_over import Words
 
-CHOICES = ("largest", "all")
+WORDS = Words("person", "people", "film", "A render's report lists them.")
 Mode = Literal["replace", "animate"]
 
 
@@ -27,11 +28,7 @@ class Options:
     shutter: float = field(default=0.3, metadata={"help": "motion blur of fast limbs: share of a frame's time, 0 to 1"})
 
     def __post_init__(self) -> None:
-        if isinstance(self.people, str) and self.people not in CHOICES:
-            raise InvalidOption(
-                f"people={self.people!r}: 'largest', 'all', or numbers such as 0,2 are needed; the report lists who "
-                "is there."
-            )
+        WORDS.check(self.people)
         for value, name, high in ((self.shadows, "shadows", 2), (self.shutter, "shutter", 1)):
             if not 0 <= value <= high:
                 raise InvalidOption(f"{name}={value}: a number from 0 to {high} is needed.")

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d, median_filter
 
-from vid2vid.errors import InvalidOption, ReferenceMismatch
 from vid2vid.motion.skeleton import STICK_IN_BODY, Tracks
+from vid2vid.taking_over import who_takes_over
 
 from .actors import Player, lit
+from .options import WORDS
 from .retargeting import bone_lengths, retarget
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -86,46 +87,14 @@ def cast(seen: Watched, given: Sequence[Player], options: Options, fps: float) -
     Raises:
         InvalidOption, ReferenceMismatch: a person is asked for whom the film does not show.
     """
-    return [part_of(seen, number, player, fps) for number, player in _wanted(seen, given, options, fps).items()]
+    wanted = who_takes_over(given, options.people, people_of(seen, fps), seen.largest, WORDS)
+    return [part_of(seen, number, player, fps) for number, player in wanted.items()]
 
 
 def people_of(seen: Watched, fps: float) -> list[int]:
     """Numbers of everybody who is there for long enough."""
     least = min(_SHORTEST_S * fps, 0.5 * seen.length)
     return sorted(number for number, track in seen.people.items() if len(track) >= least)
-
-
-def _wanted(seen: Watched, given: Sequence[Player], options: Options, fps: float) -> Mapping[int, Player]:
-    there = people_of(seen, fps)
-    listed = ", ".join(map(str, there)) or "none"
-    named = {player.name: player for player in given if player.name is not None}
-    general = next((player for player in given if player.name is None), None)
-    for name in named:
-        if not name.isdecimal() or int(name) not in there:
-            raise ReferenceMismatch(
-                f"reference= has an entry for person '{name}', but the film's people are numbered {listed}."
-            )
-    if isinstance(options.people, tuple):
-        missing = [number for number in options.people if number not in there]
-        if missing:
-            raise InvalidOption(
-                f"people={','.join(map(str, options.people))}: the film has no person {missing[0]}; its people are "
-                f"numbered {listed}."
-            )
-        chosen: Sequence[int] = options.people
-    elif options.people == "all":
-        chosen = there
-    else:
-        chosen = [] if seen.largest is None else [seen.largest]
-    if named and general is None:
-        chosen = [int(name) for name in named]
-    found: dict[int, Player] = {}
-    for number in chosen:
-        player = named.get(str(number), general)
-        if player is None:
-            raise ReferenceMismatch(f"reference= has nobody for person {number}: add one or leave it out of people=.")
-        found[number] = player
-    return found | {int(name): player for name, player in named.items()}
 
 
 def part_of(seen: Watched, number: int, player: Player, fps: float) -> Part:

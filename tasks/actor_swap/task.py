@@ -34,6 +34,8 @@ _NO_GAIN = (
     "bundle's pictures are used. Train it on more footage, or for longer."
 )
 _ANOTHER = "A reference was given beside the bundle, whose generator knows only its own person and is left out."
+_SILENT = BackboneConfig(width=8, blocks=(1, 1, 1), textured=False, recurrent=False)
+"""A generator that changes nothing need not be large."""
 _NOTHING = 32
 """Side of the empty canvas of a render without a trained generator."""
 
@@ -116,9 +118,9 @@ class ActorSwap(Task[Setup]):
 
         if setup.share:
             return None
-        net = make_generator(self.backbone, self.channels)
+        net = make_generator(_SILENT, self.channels)
         net.silence()
-        return FittedGenerator(net, self.backbone, self.channels)
+        return FittedGenerator(net, _SILENT, self.channels)
 
     def canvas(self, setup: Setup) -> tuple[int, int]:
         """A cell for each actor, side by side."""

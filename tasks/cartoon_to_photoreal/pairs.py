@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import IterableDataset
 
 from vid2vid.conditions.flow import FlowEstimator, luma, trust, warp
 from vid2vid.data.footage import Shot
-from vid2vid.data.workers import forked
+from vid2vid.episodes import SlottedWindows
 from vid2vid.fitting import Window
 
 from .cartoon_style import CartoonStyle, sample_style
@@ -48,35 +47,24 @@ class StreamConfig:
     seed: int = 0
 
 
-class PairStream(IterableDataset[Window]):
-    """Windows for `vid2vid.training.fit`, made in a process of their own."""
+class PairStream(SlottedWindows):
+    """Windows for `vid2vid.training.fit`, in episodes of different lengths."""
 
     def __init__(self, shots: Sequence[Shot], config: StreamConfig = StreamConfig()) -> None:
         self.live = [shot for shot in shots if not shot.is_photograph]
         self.photographs = [shot for shot in shots if shot.is_photograph]
+        super().__init__(slots=config.slots, seed=config.seed)
         self.config = config
-        self._from = (0, 0, 1)
 
-    def start(self, step: int, rank: int = 0, world: int = 1) -> Iterator[Window]:
-        """Windows from a number onwards; of several processes each takes every `world`-th slot."""
-        self._from = (step, rank, world)
-        return forked(self, ahead=8)
-
-    def __iter__(self) -> Iterator[Window]:
-        step, rank, world = self._from
-        slots = [self._slot(number, step) for number in range(rank, self.config.slots, world)]
-        while True:
-            yield collate([next(slot) for slot in slots])
-
-    def _slot(self, number: int, skipped: int = 0) -> Iterator[Sample]:
-        """Windows of one slot after the first few, of which only those of the episode that is under way are drawn."""
+    def slot(self, number: int, step: int) -> Iterator[Window]:
+        """Windows of one slot from a step onwards; nothing is drawn of episodes that are over by then."""
         for episode in count():
-            rng = np.random.default_rng((self.config.seed, number, episode))
+            rng = self.chance(number, episode)
             shot, places = self._plan(rng)
             windows = len(places) // self.config.length
-            if skipped < windows:
-                yield from islice(self._episode(shot, places, rng), skipped, None)
-            skipped = max(0, skipped - windows)
+            if step < windows:
+                yield from islice(self._episode(shot, places, rng), step, None)
+            step = max(0, step - windows)
 
     def _plan(self, rng: np.random.Generator) -> tuple[Shot, list[Place]]:
         """What an episode shows."""
@@ -88,10 +76,10 @@ class PairStream(IterableDataset[Window]):
         camera = _photograph_camera if shot.is_photograph else _live_camera
         return shot, camera(shot, frames, self.config.crop, rng)
 
-    def _episode(self, shot: Shot, places: Sequence[Place], rng: np.random.Generator) -> Iterator[Sample]:
+    def _episode(self, shot: Shot, places: Sequence[Place], rng: np.random.Generator) -> Iterator[Window]:
         draw = _Drawing(shot, places, self.config.crop, rng, rng.random() < self.config.references)
         for start in range(0, len(places) - self.config.length + 1, self.config.length):
-            yield Sample.stack([draw(t) for t in range(start, start + self.config.length)])
+            yield Sample.stack([draw(t) for t in range(start, start + self.config.length)]).as_window()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +108,14 @@ class Sample:
         """Single frames -> a window."""
         return Sample(*(np.stack([getattr(frame, name) for frame in frames]) for name in Sample.__slots__))
 
+    def as_window(self) -> Window:
+        """Float tensors, as a batch of one."""
 
-def collate(samples: Sequence[Sample]) -> Window:
-    """Slots' windows -> one batch of float tensors."""
+        def pictures(array: NDArray[np.generic]) -> torch.Tensor:
+            tensor = torch.from_numpy(array[None])
+            return tensor.movedim(-1, 2).contiguous().float().div_(255.0 if tensor.dtype == torch.uint8 else 1.0)
 
-    def pictures(name: str) -> torch.Tensor:
-        stacked = torch.from_numpy(np.stack([getattr(sample, name) for sample in samples]))
-        return stacked.movedim(-1, 2).contiguous().float().div_(255.0 if stacked.dtype == torch.uint8 else 1.0)
-
-    return Window(*(pictures(name) for name in Sample.__slots__))
+        return Window(*(pictures(getattr(self, name)) for name in Sample.__slots__))
 
 
 def _live_camera(shot: Shot, count: int, crop: int, rng: np.random.Generator) -> list[Place]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 CELL: Final = 192
-CHANNELS: Final = {"light": 3, "landmarks": 3, "cover": 1}
+CHANNELS: Final = {"light": 3, "landmarks": 3, "cover": 1, "trust": 1}
 _FILLED: Final = 0.68
 """Height of the face's outline in a cell."""
 _MIDDLE: Final = 0.52
@@ -44,8 +44,11 @@ class Cell:
     """`(CELL, CELL, 3)`: lines of eyes, mouth, and outline with brows."""
     cover: Floats
     """`(CELL, CELL)`: where the face is to be made."""
+    trust: Floats
+    """`(CELL, CELL)`: how well the key shows what is there."""
     reference: Floats
-    """`(CELL, CELL, 4)`: the key moved into place and how far it is to be trusted; beyond it the broad light."""
+    """`(CELL, CELL, 4)`: the key moved into place, beyond it the broad light; valid all over, since a generator that
+    starts from less than the moved key has to learn it first."""
     target: Picture
     """`(CELL, CELL, 3)` uint8: the frame itself, from which motion is taken and to which learning looks."""
 
@@ -54,7 +57,7 @@ class Cell:
         """Of a face that is not there."""
         black = np.zeros((CELL, CELL, 3), np.float32)
         reference = np.zeros((CELL, CELL, 4), np.float32)
-        return Cell(black, black, black[..., 0], reference, np.zeros((CELL, CELL, 3), np.uint8))
+        return Cell(black, black, black[..., 0], black[..., 0], reference, np.zeros((CELL, CELL, 3), np.uint8))
 
 
 def into_cell(points: Floats) -> NDArray[np.float64]:
@@ -139,8 +142,9 @@ def make_cell(target: Picture, points: Floats, warped: WarpedFace, mask: Floats,
     cover = (mask * warped.cover)[..., None]
     # Of the key in the frame's light, not of the frame's own face, whose shape would be seen in it.
     light = broad_light(key * cover + target / np.float32(255) * (1.0 - cover), points)
-    reference = np.concatenate([key * cover + light * (1.0 - cover), cover * warped.trust[..., None]], -1)
-    return Cell(light, drawn_landmarks(points), mask, reference.astype(np.float32), target)
+    shown = key * cover + light * (1.0 - cover)
+    reference = np.concatenate([shown, np.ones_like(cover)], -1).astype(np.float32)
+    return Cell(light, drawn_landmarks(points), mask, cover[..., 0] * warped.trust, reference, target)
 
 
 def stacked(rows: list[list[Cell]]) -> tuple[dict[str, Any], Any]:

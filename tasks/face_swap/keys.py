@@ -52,6 +52,8 @@ _COMPARED: Final = 8
 _ODD: Final = 0.75
 """How far from the others a key may be: calm faces among smiles were at .73, hands before the face at .87 and more, a
 hand below the chin at .62."""
+_AWAKE: Final = 0.6
+"""Opening of the eyes, of the widest seen, below which they are closing or look down."""
 _HIDDEN: Final = 0.03
 """Share of a face under a hand above which it is no key."""
 
@@ -235,14 +237,8 @@ def choose(identity: Identity, turns: Floats, count: int) -> Identity:
     Returns:
         The same person with `count` keys at most, the usual one first.
     """
-    keys = identity.keys
+    keys, faults = identity.keys, _faults(identity.keys)
     own = np.array([[key.yaw, key.pitch] for key in keys])
-    eyes, mouth, sharp = (np.array([getattr(key, name) for key in keys]) for name in ("eyes", "mouth", "sharpness"))
-    closed = np.clip(0.8 - eyes / np.quantile(eyes, 0.9), 0.0, None)
-    blurred = np.clip(1.0 - sharp / np.quantile(sharp, 0.8), 0.0, None)
-    odd = np.array([key.odd for key in keys])
-    strange = 0.5 * odd + 3.0 * np.clip(odd - _ODD, 0.0, None)
-    faults = 1.5 * closed + 5.0 * mouth + 0.8 * blurred + strange
     chosen = [int(np.argmin(np.abs(own - np.median(turns, 0)).sum(1) + faults))]
     while len(chosen) < min(count, len(keys)):
         reached = np.abs(turns[:, None] - own[chosen]).sum(-1).min(1)
@@ -254,6 +250,50 @@ def choose(identity: Identity, turns: Floats, count: int) -> Identity:
             break
         chosen.append(best)
     return Identity(tuple(keys[number] for number in chosen), identity.neutral, identity.name)
+
+
+def _faults(keys: Sequence[Key]) -> NDArray[np.float64]:
+    """What speaks against each key, in radians of a worse fit: closed eyes, an open mouth, blur, things before it."""
+    eyes, mouth, sharp = (np.array([getattr(key, name) for key in keys]) for name in ("eyes", "mouth", "sharpness"))
+    closed = np.clip(0.8 - eyes / np.quantile(eyes, 0.9), 0.0, None)
+    blurred = np.clip(1.0 - sharp / np.quantile(sharp, 0.8), 0.0, None)
+    odd = np.array([key.odd for key in keys])
+    strange = 0.5 * odd + 3.0 * np.clip(odd - _ODD, 0.0, None)
+    return np.asarray(1.5 * closed + 5.0 * mouth + 0.8 * blurred + strange, np.float64)
+
+
+def awake(keys: Sequence[Key]) -> list[Key]:
+    """Those with open eyes; all where they are few.
+
+    Footage in which eyes are mostly closed would otherwise make open ones look odd, see `Key.odd`.
+    """
+    openest = float(np.quantile([key.eyes for key in keys], 0.9))
+    found = [key for key in keys if key.eyes >= _AWAKE * openest]
+    return found if len(found) >= _COMPARED else list(keys)
+
+
+def sample(identity: Identity, best: int, spread: int) -> tuple[Key, ...]:
+    """The keys that serve clips not yet known.
+
+    A render chooses among them by its own clip's turns, and takes the person's shape at rest from all. Good keys alone
+    tell that shape wrongly, since they look alike: measured, twelve of them were .06 farther from the person than all.
+
+    Args:
+        identity: with all its keys.
+        best: keys with the least faults, from as many sides as there are, that come first.
+        spread: most further ones, evenly from what is left.
+    """
+    keys = identity.keys
+    own = np.array([[key.yaw, key.pitch] for key in keys])
+    faults = _faults(keys)
+    chosen = [int(np.argmin(np.abs(own - np.median(own, 0)).sum(1) + faults))]
+    while len(chosen) < min(best, len(keys)):
+        worth = np.minimum(np.abs(own[:, None] - own[chosen]).sum(-1).min(1), _APART) - faults
+        worth[chosen] = -np.inf
+        chosen.append(int(np.argmax(worth)))
+    rest = [number for number in range(len(keys)) if number not in chosen]
+    places = np.linspace(0, max(0, len(rest) - 1), min(spread, len(rest))).round().astype(int).tolist()
+    return tuple(keys[number] for number in (*chosen, *(rest[place] for place in places)))
 
 
 def shares(identity: Identity, turns: Floats) -> Floats:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from vid2vid.errors import InvalidOption
+from vid2vid.taking_over import Words
 
-CHOICES = ("largest", "all")
+WORDS = Words("face", "faces", "clip", "`vid2vid faces VIDEO` shows them.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Options:
         metadata={"help": "faces to swap: largest, all, or their numbers as `vid2vid faces` shows them"},
     )
     shape: float = field(
-        default=0.85,
+        default=0.95,
         metadata={"help": "how far the face takes on the reference's shape, 0 to 1; 0 is texture alone"},
     )
     light: float = field(default=0.5, metadata={"help": "how far broad light and shade come from the clip, 0 to 1"})
@@ -26,11 +27,7 @@ class Options:
     keys: int = field(default=4, metadata={"help": "most pictures of the references that are used for one face"})
 
     def __post_init__(self) -> None:
-        if not self.faces or (isinstance(self.faces, str) and self.faces not in CHOICES):
-            raise InvalidOption(
-                f"faces={self.faces!r}: 'largest', 'all', or numbers such as 0,2 are needed; "
-                "`vid2vid faces VIDEO` shows which number is whose."
-            )
+        WORDS.check(self.faces)
         for value, name in ((self.shape, "shape"), (self.light, "light")):
             if not 0 <= value <= 1:
                 raise InvalidOption(f"{name}={value}: a number from 0 to 1 is needed.")

@@ -13,11 +13,12 @@ from vid2vid.conditions.face_networks import around
 from vid2vid.conditions.face_tracks import FaceTracks
 from vid2vid.conditions.faces import Face, FaceFinder
 from vid2vid.conditions.hands import HandFinder
-from vid2vid.errors import InvalidOption, ReferenceMismatch
 from vid2vid.motion.face_goal import goal_points, neutral_shape, with_gaze
 from vid2vid.motion.face_smoothing import smoothed
+from vid2vid.taking_over import who_takes_over
 
 from .keys import Identity, choose, shares
+from .options import WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -125,45 +126,8 @@ def cast(seen: Watched, people: Sequence[Identity], options: Options, fps: float
     Raises:
         InvalidOption, ReferenceMismatch: a face is asked for that the clip does not have.
     """
-    wanted = _wanted(seen, people, options)
+    wanted = who_takes_over(people, options.faces, seen.tracks.numbers, seen.largest, WORDS)
     return [_part(seen, number, identity, options, fps) for number, identity in wanted.items()]
-
-
-def _wanted(seen: Watched, people: Sequence[Identity], options: Options) -> Mapping[int, Identity]:
-    there = seen.tracks.numbers
-    listed = ", ".join(map(str, there)) or "none"
-    general = next((identity for identity in people if identity.name is None), None)
-    named: dict[int, Identity] = {}
-    for identity in people:
-        name = identity.name
-        if name is not None:
-            if not name.isdecimal() or int(name) not in there:
-                raise ReferenceMismatch(
-                    f"reference= has an entry for face '{name}', but the clip's faces are numbered {listed}. "
-                    "`vid2vid faces VIDEO` shows them."
-                )
-            named[int(name)] = identity
-    if isinstance(options.faces, tuple):
-        missing = [number for number in options.faces if number not in there]
-        if missing:
-            raise InvalidOption(
-                f"faces={','.join(map(str, options.faces))}: the clip has no face {missing[0]}; its faces are "
-                f"numbered {listed}. `vid2vid faces VIDEO` shows them."
-            )
-        chosen: Sequence[int] = options.faces
-    elif options.faces == "all":
-        chosen = there
-    else:
-        chosen = there[:0] if seen.largest is None else [seen.largest]
-    if named and general is None and options.faces == "largest":
-        chosen = sorted(named)
-    cast_: dict[int, Identity] = {}
-    for number in chosen:
-        whose = named.get(number, general)
-        if whose is None:
-            raise ReferenceMismatch(f"reference= has nobody for face {number}: add one or leave it out of faces=.")
-        cast_[number] = whose
-    return cast_ | named
 
 
 def _part(seen: Watched, number: int, identity: Identity, options: Options, fps: float) -> Part:

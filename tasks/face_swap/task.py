@@ -64,7 +64,7 @@ class FaceSwap(Task[Setup]):
     name: ClassVar[str] = "face_swap"
     summary: ClassVar[str] = "Another person's face on a clip's, from one photo at once, better after training."
     backbone: ClassVar[BackboneConfig] = BackboneConfig(width=32, blocks=(1, 1, 2), textured=False)
-    channels: ClassVar[Mapping[str, int]] = {"light": 3, "landmarks": 3, "cover": 1}
+    channels: ClassVar[Mapping[str, int]] = {"light": 3, "landmarks": 3, "cover": 1, "trust": 1}
     needs: ClassVar[frozenset[str]] = frozenset({"reference", "consent"})
     prompt: ClassVar[str] = "a photograph of a person, natural skin, sharp face, realistic"
     supervision: ClassVar[Any] = "self"

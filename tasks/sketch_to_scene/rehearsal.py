@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import IterableDataset
 
 from vid2vid.conditions.motion import MotionTracker
-from vid2vid.data.workers import forked
+from vid2vid.episodes import EpisodeWindows
 from vid2vid.fitting import Window
 from vid2vid.motion.actor import Actor, View
 from vid2vid.motion.plate import compose, limb_map
@@ -131,29 +130,19 @@ def _cut(picture: Picture, place: NDArray[np.float32], size: tuple[int, int]) ->
     return np.asarray(cv2.warpAffine(small, shift, size, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
-class RehearsalWindows(IterableDataset[Window]):
-    """Patches of passages, without end; what comes follows from (seed, number of the window) alone."""
+class RehearsalWindows(EpisodeWindows):
+    """Patches of passages, without end."""
 
     def __init__(self, passages: Sequence[Passage], slots: int, seed: int = 0, crop: int = CROP) -> None:
-        self.passages, self.slots, self.seed, self.crop = passages, slots, seed, crop
-        self._from = 0
+        super().__init__(slots=slots, windows=WINDOWS, seed=seed)
+        self.passages, self.crop = passages, crop
 
-    def start(self, step: int, rank: int = 0, world: int = 1) -> Iterator[Window]:
-        """Windows from a step onwards, made by one other process; each slot continues one passage for a while."""
-        del rank, world  # the recipe runs in one process
-        self._from = step
-        return forked(self)
+    def chance(self, slot: int, episode: int) -> np.random.Generator:
+        """In another order than elsewhere: the bundled weights were learned from these windows."""
+        return np.random.default_rng((self.seed, episode, slot))
 
-    def __iter__(self) -> Iterator[Window]:
-        episode, skipped = divmod(self._from, WINDOWS)
-        while True:
-            slots = [self._patch(np.random.default_rng((self.seed, episode, slot))) for slot in range(self.slots)]
-            for number in range(skipped, WINDOWS):
-                part = slice(number * LENGTH, (number + 1) * LENGTH)
-                yield Window.together([_part(slot, part) for slot in slots])
-            episode, skipped = episode + 1, 0
-
-    def _patch(self, rng: np.random.Generator) -> Window:
+    def episode(self, rng: np.random.Generator) -> Iterator[Window]:
+        """A patch of one passage, perhaps mirrored, in one light."""
         passage = self.passages[int(rng.integers(len(self.passages)))]
         rows, columns = self._place(passage, rng)
         flip = -1 if rng.random() < 0.5 else 1
@@ -170,7 +159,8 @@ class RehearsalWindows(IterableDataset[Window]):
         stacked = torch.from_numpy(maps.astype(np.float32)).permute(0, 3, 1, 2)
         target = torch.from_numpy(wanted.astype(np.float32)).permute(0, 3, 1, 2)
         nothing = target.new_zeros(len(target), 4, *target.shape[-2:])
-        return Window(stacked[None], target[None], nothing[None], motion.flow[None], motion.weight[None])
+        whole = Window(stacked[None], target[None], nothing[None], motion.flow[None], motion.weight[None])
+        return whole.cut(LENGTH)
 
     def _place(self, passage: Passage, rng: np.random.Generator) -> tuple[slice, slice]:
         """A square that shows something of the person."""
@@ -184,7 +174,3 @@ class RehearsalWindows(IterableDataset[Window]):
             for at, side in zip(middle, (height, width), strict=True)
         )
         return slice(top, top + self.crop), slice(left, left + self.crop)
-
-
-def _part(whole: Window, part: slice) -> Window:
-    return Window(*(getattr(whole, name)[:, part] for name in Window.__slots__))

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from tests.stick_figures import HEIGHT, RADIUS, drawn, walking
+from vid2vid.conditions import stick_fit
 from vid2vid.conditions.ink import contrast_map, find_ink
 from vid2vid.conditions.stick_fit import (
     Evidence,
@@ -18,6 +19,7 @@ from vid2vid.conditions.stick_fit import (
     misfit,
     neck_lengths,
 )
+from vid2vid.motion.skeleton import BONES
 
 
 def evidence_of(frames: list[list[np.ndarray]]) -> Evidence:
@@ -94,3 +96,15 @@ def test_a_head_that_is_seen_stays_and_one_that_is_hidden_gives_way() -> None:
         guess = Poses(start, np.array([0]), np.ones((1, 1), bool), np.full((1, 1), hidden))
         away.append(np.linalg.norm(fit(evidence, guess, shape_of(true), Trust())[0, 0, 0] - start[0, 0, 0]))
     assert away[0] < 0.02 and away[1] > 2 * away[0]
+
+
+def test_bones_that_share_a_joint_add_up_in_one_system() -> None:
+    rng = np.random.default_rng(0)
+    blocks, slopes = rng.normal(size=(3, 2, len(BONES), 4, 4)), rng.normal(size=(3, 2, len(BONES), 4))
+    wanted, slope = np.zeros((3, 2, 22, 22)), np.zeros((3, 2, 22))
+    for bone, (start, end) in enumerate(BONES):
+        rows = [2 * start, 2 * start + 1, 2 * end, 2 * end + 1]
+        slope[..., rows] += slopes[..., bone, :]
+        wanted[..., np.array(rows)[:, None], rows] += blocks[..., bone, :, :]
+    found = stick_fit._assemble(blocks, slopes)
+    assert np.array_equal(found[0], wanted) and np.array_equal(found[1], slope)

@@ -123,8 +123,15 @@ def can_do_without(name: str) -> bool:
 CASES = [(name, keyed) for name in NAMES for keyed in (False, True) if keyed or can_do_without(name)]
 
 
-def conditions(task: Task[object], keyed: bool, sizes: list[int]) -> list[Conditions]:
+@functools.cache
+def whole(name: str, keyed: bool) -> tuple[object, Conditions]:
+    """What lives for a render, and the conditions of the uncut clip: made once, since some tasks take seconds."""
+    task = get_task(name)
     setup = task.setup(request(task, keyed), torch.device("cpu"))
+    return setup, conditions(task, setup, [LENGTH])[0]
+
+
+def conditions(task: Task[object], setup: object, sizes: list[int]) -> list[Conditions]:
     frames, start, found = clip(task.name), 0, []
     for size in sizes:
         found.append(task.condition(Chunk(to_tensor(list(frames[start : start + size])), start), setup))
@@ -147,8 +154,8 @@ def test_every_task_is_held_to_the_contract() -> None:
 @pytest.mark.parametrize(("name", "keyed"), CASES)
 def test_maps_are_as_declared(name: str, keyed: bool) -> None:
     task = get_task(name)
-    made = conditions(task, keyed, [LENGTH])[0]
-    size = task.canvas(task.setup(request(task, keyed), torch.device("cpu"))) or clip(name).shape[1:3]
+    setup, made = whole(name, keyed)
+    size = task.canvas(setup) or clip(name).shape[1:3]
     assert {key: value.shape[1] for key, value in made.maps.items()} == dict(task.channels)
     assert all(value.shape[0] == LENGTH and value.shape[-2:] == size for value in made.maps.values())
     assert all(bool(torch.isfinite(value).all()) for value in made.maps.values())
@@ -158,17 +165,18 @@ def test_maps_are_as_declared(name: str, keyed: bool) -> None:
 @pytest.mark.parametrize("sizes", [[1, 6], [3, 3, 1], [1] * LENGTH])
 def test_cutting_changes_no_condition(name: str, keyed: bool, sizes: list[int]) -> None:
     task = get_task(name)
-    whole, pieces = conditions(task, keyed, [LENGTH])[0], conditions(task, keyed, sizes)
-    for key, value in whole.maps.items():
+    uncut = whole(name, keyed)[1]
+    pieces = conditions(task, task.setup(request(task, keyed), torch.device("cpu")), sizes)
+    for key, value in uncut.maps.items():
         assert torch.equal(torch.cat([piece.maps[key] for piece in pieces]), value)
-    if whole.reference is not None:
+    if uncut.reference is not None:
         assert torch.equal(torch.cat([piece.reference for piece in pieces if piece.reference is not None]),
-                           whole.reference)  # fmt: skip
+                           uncut.reference)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [name for name, keyed in CASES if keyed])
 def test_a_reference_shows_the_look_where_it_is_trusted(name: str) -> None:
-    reference = conditions(get_task(name), True, [LENGTH])[0].reference
+    reference = whole(name, True)[1].reference
     assert reference is None or reference.shape == (LENGTH, 4, HEIGHT, WIDTH)
     if reference is not None:
         wanted = to_tensor([look(frame) for frame in clip(name)])
@@ -181,12 +189,12 @@ def test_a_reference_shows_the_look_where_it_is_trusted(name: str) -> None:
 @pytest.mark.parametrize(("name", "keyed"), CASES)
 def test_composite_gives_frames_and_leaves_its_input(name: str, keyed: bool) -> None:
     task = get_task(name)
-    setup = task.setup(request(task, keyed), torch.device("cpu"))
+    setup, made_of = whole(name, keyed)
     source = Chunk(to_tensor(list(clip(name))), 0)
     canvas = task.canvas(setup)
     generated = source.frames.clone() if canvas is None else torch.zeros(LENGTH, 3, *canvas)
     before = generated.clone()
-    made = task.composite(source, generated, conditions(task, keyed, [LENGTH])[0], setup)
+    made = task.composite(source, generated, made_of, setup)
     assert made.shape == source.frames.shape
     assert float(made.min()) >= 0.0 and float(made.max()) <= 1.0
     assert torch.equal(generated, before) and torch.equal(source.frames, to_tensor(list(clip(name))))

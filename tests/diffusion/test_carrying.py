@@ -13,7 +13,7 @@ from tests.diffusion.briefs import brief, loaded
 from vid2vid.backbones.diffusion.calling import call
 from vid2vid.backbones.diffusion.carrying import fade
 
-SHAPES = {"wan_video": (13, 5), "wan_vace": (13, 5), "animatediff": (12, 4), "ltx": (25, 9)}
+SHAPES = {"wan_video": (13, 5), "wan_vace": (13, 5), "animatediff": (12, 4)}
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -85,6 +85,14 @@ CASES = [
 ]
 
 
+def write(path: Path, clip: np.ndarray) -> None:
+    """A film of a clip, nearly without loss."""
+    height, width = clip.shape[1:3]
+    with VideoWriter(path, width=width, height=height, fps=25, quality=10) as writer:
+        for index, picture in enumerate(clip):
+            writer.write(np.ascontiguousarray(picture), Fraction(index, 25))
+
+
 def seam_score(made: np.ndarray, window: int, overlap: int) -> float:
     steps = np.abs(np.diff(made.astype(np.float32), axis=0)).mean((1, 2, 3))
     stride = window - overlap
@@ -125,10 +133,7 @@ def test_the_command_line_renders(
 ) -> None:
     clip = Case("cartoon_to_photoreal", model, "", 4).clip()
     source, output = tmp_path / "clip.mp4", tmp_path / "made.mp4"
-    height, width = clip.shape[1:3]
-    with VideoWriter(source, width=width, height=height, fps=25, quality=10) as writer:
-        for index, picture in enumerate(clip):
-            writer.write(picture, Fraction(index, 25))
+    write(source, clip)
     words = ["translate", str(source), "--task", "cartoon_to_photoreal", "--output", str(output)]
     words += ["--backbone", f"diffusers:{tiny_model(model)}", "--prompt", "a photograph", "--size", "64", "--json"]
     assert main([*words, "--option", "window=4", "--option", "steps=2", "--option", "denoise=0.8"]) == 0

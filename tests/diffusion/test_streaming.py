@@ -13,6 +13,7 @@ import torch
 
 from tests.diffusion.briefs import blobs, loaded, picture
 from vid2vid.backbones.diffusion import build_diffusion
+from vid2vid.backbones.diffusion.features import MOST_PLACES, coarser
 from vid2vid.backbones.diffusion.options import DiffusionOptions
 from vid2vid.backbones.diffusion.streaming import ImageStream
 from vid2vid.errors import InvalidOption
@@ -144,3 +145,14 @@ def test_an_image_model_becomes_a_stream(tiny_model: Folders) -> None:
     streamed(made, request(), (2,))
     report = made.report()
     assert report["family"] == "images" and report["frames"] == 2 and report["notes"] == []
+
+
+def test_what_a_frame_leaves_for_the_next_is_averaged_where_it_would_be_large() -> None:
+    rows, columns = 40, 64
+    place = torch.arange(rows * columns, dtype=torch.float32).view(1, -1, 1)
+    made = coarser(place, (320, 512))
+    assert made.shape == (1, rows // 2 * columns // 2, 1)
+    assert float(made[0, 0]) == pytest.approx((0 + 1 + columns + columns + 1) / 4), "four neighbours, not four in a row"
+    assert coarser(torch.zeros(2, 100 * 100, 3), (1, 1)).shape[1] <= MOST_PLACES
+    few = torch.zeros(1, MOST_PLACES, 3)
+    assert coarser(few, (1, 1)) is few

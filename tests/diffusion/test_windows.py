@@ -165,7 +165,7 @@ def test_out_of_memory_halves_the_window_once_and_says_so() -> None:
     ramp = torch.linspace(0.0, 1.0, 11).mul(255).round() / 255
     assert torch.allclose(made[:, 0, 0, 0], ramp, atol=1e-6)
     assert max(brief.length for brief in player.heard[1:]) == 4
-    assert backbone.notes == ["out of memory with windows of 8 frames; went on with 4"]
+    assert backbone.conceded == ["windows of 4 frames instead of 8: memory was short"]
 
 
 @pytest.mark.parametrize("fails_from", [0, 5])

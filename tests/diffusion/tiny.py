@@ -207,8 +207,8 @@ def save_animatediff_text(folder: Path) -> Path:
     return kept(AnimateDiffControlNetPipeline(**motion_parts(), controlnet=control_net()), folder)
 
 
-def save_animatediff_sparse(folder: Path) -> Path:
-    from diffusers import AnimateDiffSparseControlNetPipeline, SparseControlNetModel
+def sparse_control_net() -> Any:
+    from diffusers import SparseControlNetModel
 
     torch.manual_seed(4)
     sparse = SparseControlNetModel(
@@ -225,7 +225,39 @@ def save_animatediff_sparse(folder: Path) -> Path:
         motion_max_seq_length=32,
         use_simplified_condition_embedding=True,
     )
-    return kept(AnimateDiffSparseControlNetPipeline(**motion_parts(), controlnet=filled(sparse)), folder)
+    return filled(sparse)
+
+
+def save_animatediff_sparse(folder: Path) -> Path:
+    from diffusers import AnimateDiffSparseControlNetPipeline
+
+    return kept(AnimateDiffSparseControlNetPipeline(**motion_parts(), controlnet=sparse_control_net()), folder)
+
+
+def save_sparse_controlnet(folder: Path) -> Path:
+    """SparseCtrl alone, as hubs hold it."""
+    return kept(sparse_control_net(), folder)
+
+
+def save_ip_adapter(folder: Path) -> Path:
+    """An IP-Adapter for the tiny Stable Diffusion and AnimateDiff, and the eyes that it looks with."""
+    from safetensors.torch import save_file
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    torch.manual_seed(7)
+    vision = CLIPVisionConfig(
+        hidden_size=WIDE, projection_dim=WIDE, num_hidden_layers=1, num_attention_heads=2, image_size=32,
+        intermediate_size=16, patch_size=8,
+    )  # fmt: skip
+    kept(CLIPVisionModelWithProjection(vision).eval(), folder / "image_encoder")
+    values = {"image_proj.proj.weight": torch.randn(4 * WIDE, WIDE), "image_proj.proj.bias": torch.zeros(4 * WIDE)}
+    values |= {f"image_proj.norm.{name}": torch.ones(WIDE) for name in ("weight", "bias")}
+    crossed = [name for name in image_unet().attn_processors if "attn2" in name]
+    for place in range(len(crossed)):
+        for name in ("to_k_ip", "to_v_ip"):
+            values[f"ip_adapter.{2 * place + 1}.{name}.weight"] = 4.0 * torch.randn(WIDE, WIDE)
+    save_file(values, folder / "ip-adapter.safetensors")
+    return folder
 
 
 def save_controlnet(folder: Path) -> Path:
@@ -376,15 +408,27 @@ def save_wan_vace_two(folder: Path) -> Path:
     return kept(pipe, folder)
 
 
-def save_wan_video(folder: Path) -> Path:
-    from diffusers import UniPCMultistepScheduler, WanTransformer3DModel, WanVideoToVideoPipeline
+def wan_network(seed: int) -> Any:
+    from diffusers import WanTransformer3DModel
 
-    torch.manual_seed(3)
-    parts = wan_parts()
-    parts["scheduler"] = UniPCMultistepScheduler(
-        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
-    )
-    return kept(WanVideoToVideoPipeline(**parts, transformer=attentive(WanTransformer3DModel(**wan_shape()))), folder)
+    torch.manual_seed(seed)
+    return attentive(WanTransformer3DModel(**wan_shape()))
+
+
+def save_wan_video(folder: Path) -> Path:
+    from diffusers import UniPCMultistepScheduler, WanVideoToVideoPipeline
+
+    steps = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0)
+    return kept(WanVideoToVideoPipeline(**{**wan_parts(), "scheduler": steps}, transformer=wan_network(3)), folder)
+
+
+def save_wan_two(folder: Path) -> Path:
+    """As Wan 2.2 A14B for text to video: one transformer for much noise, another for little."""
+    from diffusers import UniPCMultistepScheduler, WanPipeline
+
+    steps = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0)
+    parts = {**wan_parts(), "scheduler": steps, "transformer": wan_network(3), "transformer_2": wan_network(4)}
+    return kept(WanPipeline(**parts, boundary_ratio=0.875), folder)
 
 
 def save_wan_animate(folder: Path) -> Path:

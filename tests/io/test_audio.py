@@ -130,6 +130,17 @@ def test_start_offset_keeps_the_sync(
         assert frames.start_s < Fraction(1, 25)
 
 
+@pytest.mark.robustness(13)
+def test_sound_is_in_sync_with_the_stream_that_was_asked_for(sounding: Path, tmp_path: Path, numbers: Any) -> None:
+    """Its first frame need not come when that of the largest stream does."""
+    target = tmp_path / "o.mp4"
+    start_s = Fraction(2, 5)
+    with VideoWriter(target, width=96, height=64, fps=25, audio_from=sounding, audio_start_s=start_s) as writer:
+        for index in range(40):
+            writer.write(numbers.draw(index), Fraction(index, 25))
+    assert click(target) == pytest.approx(click(sounding) - 0.4, abs=0.02)
+
+
 @pytest.mark.robustness(58)
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 def test_sound_is_cut_at_the_end_of_the_video(clip: Clip, tmp_path: Path, numbers: Any, suffix: str) -> None:

@@ -76,8 +76,19 @@ def test_a_codec_without_a_decoder_is_named_so(plain: Path, tmp_path: Path) -> N
     content = plain.read_bytes()
     at = content.index(b"avc1", content.index(b"stsd"))
     (tmp_path / "u.mp4").write_bytes(content[:at] + b"xyz1" + content[at + 4 :])
-    with pytest.raises(UnsupportedCodec, match="no decoder"):
+    with pytest.raises(UnsupportedCodec, match=r"no decoder for its video \(codec 'xyz1'\)"):
         probe(tmp_path / "u.mp4")
+
+
+@pytest.mark.robustness(30)
+@pytest.mark.parametrize(("stored", "told"), [(b"V_AVS3", "codec avs3"), (b"V_XYZ9", "codec 'V_XYZ9'")])
+def test_a_codec_of_matroska_without_a_decoder_is_named_so(clip: Clip, stored: bytes, told: str) -> None:
+    """One that FFmpeg knows and cannot decode, and one that it does not know."""
+    path = clip("u.mkv", 2, codec="ffv1")
+    path.write_bytes(path.read_bytes().replace(b"V_FFV1", stored))
+    with pytest.raises(UnsupportedCodec) as caught:
+        probe(path)
+    assert f"({told})" in str(caught.value)
 
 
 @pytest.mark.robustness(19)

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -29,7 +30,7 @@ from vid2vid.errors import (
     TooSmall,
     UnreadableContainer,
 )
-from vid2vid.io import open_source, probe
+from vid2vid.io import open_source, probe, write_image
 from vid2vid.io.orientation import from_matrix
 
 Clip = Callable[..., Path]
@@ -268,8 +269,9 @@ def test_metadata_that_is_no_utf8(clip: Clip, tmp_path: Path) -> None:
     assert probe(path).width == 96
 
 
-@pytest.mark.robustness(13)
-def test_largest_stream_wins(tmp_path: Path) -> None:
+@pytest.fixture
+def two_streams(tmp_path: Path) -> Path:
+    """A Matroska file of 32x32 and 96x64 pictures."""
     path = tmp_path / "two.mkv"
     with av.open(str(path), "w") as out:
         streams = [out.add_stream("libx264", rate=25) for _ in range(2)]
@@ -281,7 +283,41 @@ def test_largest_stream_wins(tmp_path: Path) -> None:
                 frame.pts = index
                 out.mux(stream.encode(frame))
             out.mux(stream.encode(None))
-    info = probe(path)
+    return path
+
+
+@pytest.mark.robustness(13)
+def test_largest_stream_wins(two_streams: Path) -> None:
+    info = probe(two_streams)
     assert (info.width, info.height) == (96, 64)
-    assert any("other picture stream" in note for note in info.notes)
-    assert {frame.pixels.shape for frame in open_source(path)} == {(64, 96, 3)}
+    assert "1 other picture stream(s) left out; stream=1 is read" in info.notes
+    assert {frame.pixels.shape for frame in open_source(two_streams)} == {(64, 96, 3)}
+
+
+@pytest.mark.robustness(13)
+def test_another_stream_can_be_asked_for(two_streams: Path) -> None:
+    source = open_source(two_streams, stream=0)
+    assert "1 other picture stream(s) left out; stream=0 is read" in source.report.notes
+    for frames in (source, source.reopen()):
+        assert {frame.pixels.shape for frame in frames} == {(32, 32, 3)}
+
+
+@pytest.mark.robustness(13)
+@pytest.mark.parametrize("number", [2, 99, -1, True, 0.0, "1"])
+def test_a_stream_that_is_not_there(two_streams: Path, number: Any) -> None:
+    with pytest.raises(InvalidOption, match=f"stream={number!r}") as caught:
+        open_source(two_streams, stream=number)
+    if number in (2, 99):
+        assert "has 2 picture streams, 0 to 1" in str(caught.value)
+
+
+@pytest.mark.robustness(13)
+def test_only_files_have_streams(two_streams: Path, tmp_path: Path) -> None:
+    picture = np.zeros((16, 16, 3), np.uint8)
+    write_image(tmp_path / "a.png", picture)
+    for source in (picture, tmp_path):
+        with pytest.raises(InvalidOption, match="only a video file has streams"):
+            open_source(source, stream=0)
+    assert len(list(open_source(tmp_path / "a.png", stream=0))) == 1
+    with pytest.raises(InvalidOption, match="has one picture stream, 0"):
+        open_source(tmp_path / "a.png", stream=1)

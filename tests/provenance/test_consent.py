@@ -178,7 +178,7 @@ def test_the_command_writes_a_record(tmp_path: Path, capsys: pytest.CaptureFixtu
     evidence, output = tmp_path / "form.pdf", tmp_path / "anna.consent.json"
     evidence.write_bytes(b"signed")
     words = ["consent", "new", "--subject", "Anna", "--basis", "licensed", "--scope", "face_swap,actor_swap"]
-    words += ["--expires", "2027-01-01", "--evidence", str(evidence), "--purpose", "a film", "-o", str(output)]
+    words += ["--expires", "2099-01-01", "--evidence", str(evidence), "--purpose", "a film", "-o", str(output)]
     assert main([*words, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     made = read_consent(output)
@@ -188,6 +188,9 @@ def test_the_command_writes_a_record(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert made.evidence_sha256 == hashlib.sha256(b"signed").hexdigest() == file_hash(evidence)
     assert main(words) == 2
     assert "never replaced" in capsys.readouterr().err
+    output.unlink()
+    assert main(words) == 0
+    assert "face_swap, actor_swap of any picture, as none is listed, until 2099-01-01" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -196,6 +199,7 @@ def test_the_command_writes_a_record(tmp_path: Path, capsys: pytest.CaptureFixtu
         ({"--basis": "sure"}, 6, "licensed"),
         ({"--scope": "fase_swap"}, 2, "Did you mean 'face_swap'?"),
         ({"--expires": "soon"}, 6, "2027-01-31"),
+        ({"--expires": "2020-01-01"}, 2, "is past"),
         ({"--evidence": "no.pdf"}, 3, "no.pdf"),
         ({"--reference": "no.jpg"}, 3, "no.jpg"),
         ({"-o": "anna.txt"}, 2, ".json"),

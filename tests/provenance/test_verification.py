@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import shutil
 import time
@@ -52,6 +53,41 @@ def test_a_fresh_file_is_valid_known_and_marked(name: str, tmp_path: Path) -> No
     assert found.manifest.generator == "vid2vid 9.8.7"
     assert [one.title for one in found.manifest.ingredients] == ["film.mp4", "anna.jpg"]
     assert "nothing was changed" in found.reasons[0]
+
+
+@pytest.mark.parametrize("fault", ["none", "film", "manifest", "other"])
+def test_a_sidecar_says_the_same_without_the_film_in_memory(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """c2pa would hold half a gigabyte of the film; it is asked only where the hash of the whole does not fit."""
+    path = tmp_path / "out.webm"
+    render(path)
+    if fault == "film":
+        spoil(path, 3000)
+    if fault == "manifest":
+        spoil(tmp_path / "out.webm.c2pa", 3000)
+    if fault == "other":
+        render(path, seed=2)
+        render(tmp_path / "second.webm", seed=3)
+        shutil.copy(tmp_path / "second.webm.c2pa", tmp_path / "out.webm.c2pa")
+    here = reading.read_manifest(path)
+    monkeypatch.setattr(reading, "_whole_file_hash", lambda store: None)
+    assert here == reading.read_manifest(path)
+    assert here.state == ("valid" if fault == "none" else "tampered")
+
+
+def test_the_film_beside_a_sidecar_is_not_given_to_c2pa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    render(tmp_path / "out.webm")
+    given: list[Any] = []
+    own = reading._read
+
+    def watched(file: Any, *words: Any, **more: Any) -> Any:
+        given.append(file)
+        return own(file, *words, **more)
+
+    monkeypatch.setattr(reading, "_read", watched)
+    assert reading.read_manifest(tmp_path / "out.webm").state == "valid"
+    assert isinstance(given[-1], io.BytesIO)
 
 
 def test_a_file_from_elsewhere_has_nothing(square_clip: Path) -> None:
@@ -165,7 +201,7 @@ def test_a_watermark_of_another_render_contradicts_the_manifest(tmp_path: Path) 
 
 
 @pytest.mark.robustness(62)
-def test_a_mark_copied_onto_another_clip_is_told(tmp_path: Path) -> None:
+def test_a_mark_copied_onto_another_clip_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     render(tmp_path / "out.mp4", payload=111)
     copied = Marker(WIDTH, HEIGHT, 111)
     fake = encode(tmp_path / "fake.mp4", [copied(picture) for picture in scene(2)])
@@ -174,6 +210,8 @@ def test_a_mark_copied_onto_another_clip_is_told(tmp_path: Path) -> None:
     assert found.watermark.likeness is not None and found.watermark.likeness < 0.6
     assert "look different" in found.reasons[1]
     assert found.render == {}, "what is known of the other render is not said of this file"
+    assert main(["verify", str(fake), "--quick"]) == 3
+    assert "doubtful: what it says contradicts itself" in capsys.readouterr().out
 
 
 def test_a_render_of_a_render_agrees_with_both(tmp_path: Path) -> None:

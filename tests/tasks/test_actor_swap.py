@@ -180,6 +180,7 @@ def test_a_film_without_people_is_passed_through_and_reported() -> None:
         ({"reference": backdrop(200, 200)}, vid2vid.ReferenceMismatch, "no person"),
         ({"people": "7"}, vid2vid.InvalidOption, "no person 7"),
         ({"people": "biggest"}, vid2vid.InvalidOption, "'largest'"),
+        ({"people": ()}, vid2vid.InvalidOption, "'largest'"),
         ({"mode": "dance"}, vid2vid.InvalidOption, "animate"),
         ({"shadows": 3.0}, vid2vid.InvalidOption, "0 to 2"),
     ],

@@ -10,13 +10,19 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from vid2vid_tasks.face_swap.keys import Identity, Key, choose, identity_of, openings, shares
-from vid2vid_tasks.face_swap.lesson import FaceWindows, read_shots
+from vid2vid_tasks.face_swap import task
+from vid2vid_tasks.face_swap.keys import Identity, Key, awake, choose, identity_of, openings, sample, shares
+from vid2vid_tasks.face_swap.lesson import FaceWindows, _start_as_moved, read_shots
 from vid2vid_tasks.face_swap.parts import stretches
 from vid2vid_tasks.face_swap.telling import _runs
 
 import vid2vid
+from vid2vid.backbones import make_generator
+from vid2vid.conditions.faces import FaceFinder
 from vid2vid.io import open_source, read_image
+from vid2vid.motion.face_blend import face_mask
+from vid2vid.motion.face_goal import frontal, pose_between
+from vid2vid.motion.face_mesh import OVAL, warp_face
 from vid2vid.samples import FOLDER as SAMPLES
 
 LENGTH = 8
@@ -85,22 +91,54 @@ def test_a_face_put_on_itself_looks_as_before() -> None:
     source = two_faces()[:, :, 275:]
     made = frames_of(swap(np.ascontiguousarray(source), reference=woman()))
     inside = (slice(None), slice(70, 200), slice(80, 200))
-    error = np.abs(made[inside].astype(float) - source[inside])
-    assert error.mean() < 6.0
-    assert np.abs(made.astype(int) - source).max() > 0
+    error = np.abs(made[inside].astype(float) - source[inside]).mean()
+    askew = np.abs(np.roll(source, 2, 2)[inside].astype(float) - source[inside]).mean()
+    assert 0.0 < error < 0.7 * askew, "nearer than a face two pixels aside"
 
 
 def test_the_face_is_another_ones() -> None:
     """Its landmarks' shape goes towards the reference's, and its skin's texture is the reference's."""
     source = np.ascontiguousarray(two_faces()[:, :, 275:])
-    made, plain = frames_of(swap(source)), frames_of(swap(source, shape=0.0))
-    assert np.abs(made.astype(int) - plain).mean() > 0.05
-    from vid2vid.conditions.faces import FaceFinder
-
     finder = FaceFinder()
-    before, after = finder.find(source[0])[0], finder.find(made[0])[0]
-    moved = np.linalg.norm(after.points[:, :2] - before.points[:, :2], axis=1) / before.iod
+    wanted, before = finder.find(portrait())[0].points, finder.find(source[0])[0].points
+    made = {shape: frames_of(swap(source, shape=shape))[0] for shape in (0.0, 1.0)}
+    after = {shape: finder.find(picture)[0].points for shape, picture in made.items()}
+    front = frontal(before)[:468, :2]
+    inner = np.linalg.norm(front[:, None] - front[list(OVAL)], axis=2).min(1) > 0.3
+    apart = {name: off(points, wanted, inner) for name, points in (("clip", before), *after.items())}
+    assert apart[1.0] < 0.85 * min(apart["clip"], apart[0.0])
+    moved = np.linalg.norm(after[1.0][:, :2] - before[:, :2], axis=1) / np.linalg.norm(before[33] - before[263])
     assert moved.mean() < 0.08, "eyes, mouth and outline stay where the clip has them"
+    whose = warp_face(portrait(), wanted, before, source[0].shape[:2]).picture
+    like = [np.corrcoef(texture(made[0.0], before), texture(one, before))[0, 1] for one in (whose, source[0])]
+    assert like[0] > like[1] + 0.1
+
+
+def off(points: np.ndarray, wanted: np.ndarray, where: np.ndarray) -> float:
+    """Mean distance of shapes, seen from the front, in distances of the eyes' outer corners."""
+    pose = pose_between(frontal(points), frontal(wanted))
+    return float(np.linalg.norm((pose(frontal(points)) - frontal(wanted))[:468, :2], axis=1)[where].mean())
+
+
+def texture(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Detail of the cheeks, nose and forehead, without broad light."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    fine = cv2.GaussianBlur(grey, (0, 0), 1.0) - cv2.GaussianBlur(grey, (0, 0), 6.0)
+    iod = float(np.linalg.norm(points[33, :2] - points[263, :2]))
+    return fine[face_mask(points, picture.shape[:2], (0.0, 0.0), iod) > 0.9]
+
+
+def test_a_generator_starts_as_the_view_that_was_moved() -> None:
+    """So that the best judged of its weights are not worse; one that starts otherwise has to learn that first."""
+    net = make_generator(task.backbone, task.channels)
+    reference = torch.rand(1, 4, 64, 64).clamp(0.1, 0.9)
+    reference[:, 3] = 1.0
+    maps, history = torch.rand(1, sum(task.channels.values()), 64, 64), torch.rand(1, 4, 64, 64)
+    with torch.no_grad():
+        usual = float((net(maps, reference, history) - reference[:, :3]).abs().mean())
+        _start_as_moved(net)
+        started = float((net(maps, reference, history) - reference[:, :3]).abs().mean())
+    assert started < 0.01 < 0.03 < usual
 
 
 def test_the_report_says_on_what_basis_and_whose_face_was_used() -> None:
@@ -196,6 +234,22 @@ def test_keys_with_closed_eyes_or_blur_are_not_chosen() -> None:
     assert choose(person, np.zeros((5, 2), np.float32), 1).keys == (person.keys[2],)
 
 
+def test_a_bundle_keeps_good_keys_from_several_sides_and_others_evenly() -> None:
+    many = [key(0.01 * n, sharpness=5.0 if n % 2 else 1.0) for n in range(40)]
+    kept = sample(Identity(tuple(many), np.zeros((478, 3))), 3, 10)
+    turns = [one.yaw for one in kept]
+    assert len(kept) == 13 == len(set(turns))
+    assert all(one.sharpness == 5.0 for one in kept[:3]) and np.ptp(turns[:3]) > 0.3
+    assert np.ptp(turns[3:]) > 0.35 and np.diff(turns[3:]).max() < 0.06
+    assert sample(Identity(tuple(many[:2]), np.zeros((478, 3))), 3, 10)[0] is many[1]
+
+
+def test_a_bundle_keeps_open_eyes_even_where_most_are_closed() -> None:
+    closed, opened = [key(0.0, eyes=0.02)] * 30, [key(0.0)] * 10
+    assert awake([*closed, *opened]) == opened
+    assert len(awake([*closed, *opened[:4]])) == 34, "too few of them: all are kept"
+
+
 def test_keys_change_seldom_and_softly() -> None:
     person = Identity((key(0.0), key(0.6)), np.zeros((478, 3)))
     turns = np.zeros((60, 2), np.float32)
@@ -249,5 +303,5 @@ def test_windows_follow_from_seed_and_number_and_look_alike_when_cut() -> None:
     first = [window for window, _ in zip(iter(windows), range(5), strict=False)]
     later = next(windows.start(4))
     assert torch.equal(first[4].maps, later.maps) and torch.equal(first[4].reference, later.reference)
-    assert first[0].maps.shape == (2, 2, 7, 64, 64) and not torch.equal(first[0].maps, first[3].maps)
+    assert first[0].maps.shape == (2, 2, 8, 64, 64) and not torch.equal(first[0].maps, first[3].maps)
     assert float((first[0].reference[:, :, :3] - first[0].target).abs().mean()) < 0.1

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from vid2vid_tasks.cartoon_to_photoreal import pairs
 from vid2vid_tasks.cartoon_to_photoreal.pairs import PairStream, Shot, StreamConfig
 
 from vid2vid.backbones.generator import sample_at
@@ -90,7 +89,7 @@ def same(one: Window, two: Window) -> bool:
 @pytest.fixture
 def stream(monkeypatch: pytest.MonkeyPatch) -> PairStream:
     """Drawn in this process; three slots, so that they do not divide evenly between two processes."""
-    monkeypatch.setattr(pairs, "forked", lambda stream, **settings: iter(stream))
+    monkeypatch.setattr(PairStream, "elsewhere", PairStream.__iter__)
     return PairStream(shots(), StreamConfig(slots=3, crop=CROP, seed=4))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
+from vid2vid.conditions.attention import Attention
 from vid2vid.conditions.pose_networks import Detector, LandmarkNetwork, Landmarks, Region, tiles_of
 from vid2vid.motion.skeleton import BODY
 
@@ -44,6 +45,9 @@ _INSIDE: Final = 0.7
 """Somebody is a part of a person already known if this much of their mask lies within that person's."""
 _FORGOTTEN: Final = 30
 """Frames after which a lost person who comes back is somebody new."""
+_KNOWN: Final = 5
+"""Frames for which somebody who came in later is followed before they are looked for when lost: briefer ones are
+mistakes as a rule."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +102,7 @@ class PeopleFinder:
         Returns:
             The largest first; empty where there is nobody.
         """
-        found = self._new(picture, [], _TILES)
+        found = self._new(picture, [], tiles_of(picture.shape[0], picture.shape[1], _TILES))
         found.sort(key=lambda one: -_reach(one))
         return [replace(_person(one, picture), number=number) for number, one in enumerate(found)]
 
@@ -113,20 +117,26 @@ class PeopleFinder:
         """
         here: dict[int, Landmarks] = {}
         lost: dict[int, tuple[int, Region]] = {}
-        count = 0
+        since: dict[int, int] = {}
+        attention = Attention()
         for index, frame in enumerate(frames):
             numbers = list(here)
             measured = self._measure(frame, [here[number].following for number in numbers])
             kept = {number: one for number, one in zip(numbers, measured, strict=True) if _plausible(one)}
             kept = _distinct(kept)
-            lost |= {number: (index, here[number].following) for number in numbers if number not in kept}
+            gone = [number for number in numbers if number not in kept]
+            known = [number for number in gone if since[number] == 0 or index - since[number] >= _KNOWN]
+            lost |= {number: (index, here[number].following) for number in known}
             lost = {number: entry for number, entry in lost.items() if index - entry[0] < _FORGOTTEN}
             here = kept
             if index % self._every == 0 or (lost and index % 3 == 0):
-                for one in self._new(frame, list(here.values()), _QUICK_TILES):
-                    number = _returning(one.region, {key: region for key, (_, region) in lost.items()})
-                    if number is None:
-                        number, count = count, count + 1
+                missing = {number: region for number, (_, region) in lost.items()}
+                tiles = tiles_of(frame.shape[0], frame.shape[1], _QUICK_TILES)
+                due = attention.due(index, frame, tiles, list(here.values()), list(missing.values()))
+                for one in self._new(frame, list(here.values()), due) if due else ():
+                    number = _returning(one.region, {key: missing[key] for key in missing if key in lost})
+                    number = len(since) if number is None else number
+                    since.setdefault(number, index)
                     lost.pop(number, None)
                     here[number] = one
             yield [replace(_person(here[number], frame), number=number) for number in sorted(here)]
@@ -149,9 +159,9 @@ class PeopleFinder:
         masks = [laid_out(one, picture.shape[0], picture.shape[1]) for one in self._measure(picture, moved)]
         return drawn_to_edges(np.mean(masks, 0, dtype=np.float32), picture, region.size)
 
-    def _new(self, picture: Picture, known: list[Landmarks], tiles: tuple[float, ...]) -> list[Landmarks]:
+    def _new(self, picture: Picture, known: list[Landmarks], tiles: list[Region]) -> list[Landmarks]:
         """People who are not known yet, measured twice: the second time in the region that the first one told."""
-        regions = self._detector(picture, tiles_of(picture.shape[0], picture.shape[1], tiles))
+        regions = self._detector(picture, tiles)
         regions = [region for region in regions if not any(_near(region, one.following) for one in known)]
         first = [one for one in self._measure(picture, regions) if _plausible(one)]
         second = [one for one in self._measure(picture, [one.following for one in first]) if _plausible(one)]

@@ -300,24 +300,25 @@ def _pull_of_lengths(joints: Floats, shape: Shape, trust: Trust) -> tuple[Floats
     return weight * row[..., :, None] * row[..., None, :], weight * row * (length[..., 0] - shape.lengths)[..., None]
 
 
-def _scatter() -> NDArray[np.float64]:
-    """`(B * 4, J * 2)`: which coordinate each row of a bone's block is."""
-    matrix = np.zeros((len(START), 4, 11 * 2))
-    for bone, (start, end) in enumerate(BONES):
-        matrix[bone, range(4), [2 * start, 2 * start + 1, 2 * end, 2 * end + 1]] = 1.0
-    return matrix
-
-
-_SCATTER: Final = _scatter()
-_SCATTER_PAIRS: Final = np.einsum("bip,bjq->bijpq", _SCATTER, _SCATTER).reshape(len(START) * 16, -1)
+_ROWS: Final = np.array([[2 * start, 2 * start + 1, 2 * end, 2 * end + 1] for start, end in BONES])
+"""`(B, 4)`: which coordinate of a figure each row of a bone's block is."""
+_ENTRIES: Final = (22 * _ROWS[:, :, None] + _ROWS[:, None, :]).reshape(-1)
+"""`(B * 16,)`: which entry of a figure's system each entry of a bone's block is."""
 
 
 def _assemble(blocks: Floats, slopes: Floats) -> tuple[Floats, Floats]:
     """Bones' blocks as one system for each figure: `(N, F, 22, 22)`, `(N, F, 22)`."""
-    outer = blocks.shape[:2]
-    system = (blocks.reshape(-1, len(START) * 16) @ _SCATTER_PAIRS).reshape(*outer, 22, 22)
-    slope = slopes.reshape(-1, len(START) * 4) @ _SCATTER.reshape(-1, 22)
-    return system, slope.reshape(*outer, 22)
+    system = _summed(blocks.reshape(-1, _ENTRIES.size), _ENTRIES, 22 * 22)
+    slope = _summed(slopes.reshape(-1, _ROWS.size), _ROWS.reshape(-1), 22)
+    return system.reshape(*blocks.shape[:2], 22, 22), slope.reshape(*slopes.shape[:2], 22)
+
+
+def _summed(parts: Floats, places: NDArray[np.intp], size: int) -> Floats:
+    """`(N, size)`: columns of `(N, K)` added up at their places: a product with a nearly empty matrix is slower."""
+    columns, total = np.ascontiguousarray(parts.T), np.zeros((size, len(parts)))
+    for column, place in zip(columns, places, strict=True):
+        total[place] += column
+    return np.ascontiguousarray(total.T)
 
 
 def _hold_heads_and_target(

@@ -18,7 +18,7 @@ from av.error import EOFError as EndOfStream
 from av.error import FFmpegError
 from av.filter import Graph
 
-from vid2vid.io.containers import open_input
+from vid2vid.io.containers import check_file, open_input
 from vid2vid.io.output import writing
 from vid2vid.io.probe import inspect
 
@@ -73,25 +73,23 @@ class _Track(Protocol):
 class AudioTracks:
     """All audio streams of one source on their way into one output. Owns its handle on the source: close it."""
 
-    def __init__(self, source: Path, output: OutputContainer, muxer: str) -> None:
+    def __init__(self, source: Path, output: OutputContainer, muxer: str, start_s: Fraction | None = None) -> None:
         """Adds the streams to the output, before anything is written there.
 
         Args:
             source: the video whose sound is kept.
             output: open for writing, its video stream added already; owned by the caller.
             muxer: the output's format name.
+            start_s: time of the first frame shown, on the source's clock; None finds that of its largest stream.
 
         Raises:
             InputError: the source cannot be read.
         """
         self._tracks: dict[int, _Track] = {}
-        self._start_s = Fraction(0)
         self._head: Packet[AudioStream] | None = None
         self._target = Path(output.name.removeprefix("file:"))
-        inspection = inspect(source, fps=Fraction(25))
-        path = cast(Path, inspection.info.path)
-        self._input: InputContainer | None = open_input(path)
-        self._start_s = inspection.start_s
+        self._start_s = inspect(source, fps=Fraction(25)).start_s if start_s is None else start_s
+        self._input: InputContainer | None = open_input(check_file(source))
         self._outcome = self._add_tracks(self._input, output, muxer)
         self._packets = self._read(self._input)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import stat
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -21,13 +23,16 @@ from av.video.stream import VideoStream
 from vid2vid.errors import (
     EmptyInput,
     InputNotFound,
+    InvalidOption,
     NotAVideo,
     NoVideoStream,
+    ReadFailed,
     TooLarge,
     TooSmall,
     UnreadableContainer,
     UnsupportedCodec,
 )
+from vid2vid.io.codec_name import stored_codec
 
 MIN_SIDE = 8
 """Frames with a shorter side than this are refused."""
@@ -54,6 +59,7 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     *((4, box, "mov") for box in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp")),
 )
 
+_AT_ONCE = 1 << 20
 _DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,gif,apng,flv,ogg,asf,h264,hevc,ivf,obu,mjpeg,"
     "dv,mxf,nut,rm,yuv4mpegpipe,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,mp3,wav,flac"
@@ -162,29 +168,68 @@ def check_size(width: int, height: int, what: str) -> None:
         )
 
 
-def best_stream(container: InputContainer, path: Path) -> VideoStream:
-    """Gives the largest video stream that is not cover art.
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what the system says of a file that it cannot read into this package's error.
+
+    Raises:
+        ReadFailed: it cannot.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ReadFailed(
+            f"{str(path)!r} cannot be read to its end ({error.strerror}). Its disk, or the connection to it, fails. "
+            "Get the file from elsewhere, or try again; segments that are finished are kept."
+        ) from error
+
+
+def check_readable(path: Path) -> None:
+    """Makes sure that the system gives every byte of a file, whatever they mean.
+
+    Raises:
+        ReadFailed: it does not.
+    """
+    with reading(path), path.open("rb", buffering=0) as file:
+        while file.read(_AT_ONCE):
+            pass
+
+
+def moving_streams(container: InputContainer) -> list[VideoStream]:
+    """The streams of moving pictures, decodable or not; cover art is none."""
+    video = (cast(VideoStream, stream) for stream in container.streams if stream.type == "video")
+    return [stream for stream in video if not stream.disposition & Disposition.attached_pic]
+
+
+def best_stream(container: InputContainer, path: Path, number: int | None = None) -> VideoStream:
+    """Gives the largest stream of moving pictures, or the one of a number.
+
+    Args:
+        container: open.
+        path: of the file.
+        number: place among its `moving_streams`, from 0 on; None for the largest that can be decoded.
 
     Raises:
         NoVideoStream: there is none.
+        InvalidOption: there are not so many.
         UnsupportedCodec: there is one and no decoder for it.
         TooLarge, TooSmall: its declared size is out of bounds.
     """
-    moving = [s for s in container.streams if s.type == "video" and not s.disposition & Disposition.attached_pic]
+    moving = moving_streams(container)
     if not moving:
         held = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
         raise NoVideoStream(f"{str(path)!r} holds no moving pictures (found: {held}). Give a file with a video track.")
-    decodable = [cast(VideoStream, s) for s in moving if s.codec_context is not None]
+    if number is not None and number >= len(moving):
+        there = f"{len(moving)} picture streams, 0 to {len(moving) - 1}" if len(moving) > 1 else "one picture stream, 0"
+        raise InvalidOption(f"stream={number}: {str(path)!r} has {there}. Give another number, or none.")
+    wanted = moving if number is None else [moving[number]]
+    decodable = [stream for stream in wanted if stream.codec_context is not None]
     if not decodable:
+        codec = stored_codec(container, wanted[0].index, path)
         raise UnsupportedCodec(
-            f"{str(path)!r}: no decoder for its video (tag {_codec_tag(moving[0])!r}). Convert it first."
+            f"{str(path)!r}: there is no decoder for its video ({codec}). Convert it first, for instance to H.264."
         )
     stream = max(decodable, key=lambda s: (s.width * s.height, -s.index))
     if stream.width and stream.height:
         check_size(stream.width, stream.height, str(path))
     return stream
-
-
-def _codec_tag(stream: av.stream.Stream) -> str:
-    # PyAV reads the tag through the codec context, which a stream without a decoder does not have.
-    return str(getattr(stream.codec_context, "codec_tag", "unknown"))

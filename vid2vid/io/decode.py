@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
-from vid2vid.errors import InvalidFrames, NoDecodableFrames, TruncatedInput, UsageError
+from vid2vid.errors import InvalidFrames, InvalidOption, NoDecodableFrames, TruncatedInput, UsageError
 from vid2vid.io import memory, pictures
 from vid2vid.io.colour import RgbConverter
-from vid2vid.io.containers import open_input
+from vid2vid.io.containers import check_readable, open_input
 from vid2vid.io.deinterlace import Deinterlacer
 from vid2vid.io.integrity import missing_tail
 from vid2vid.io.probe import DEFAULT_FPS, Inspection, Rate, check_fps, inspect
@@ -126,7 +126,9 @@ class FrameSource(Iterator[Frame]):
         self.close()
 
 
-def open_source(video: VideoInput, *, fps: Rate | None = None, strict: bool = False, threads: int = 1) -> FrameSource:
+def open_source(
+    video: VideoInput, *, fps: Rate | None = None, strict: bool = False, threads: int = 1, stream: int | None = None
+) -> FrameSource:
     """Opens a video, an image, a folder of images or frames in memory.
 
     Args:
@@ -135,23 +137,27 @@ def open_source(video: VideoInput, *, fps: Rate | None = None, strict: bool = Fa
         fps: frames a second. For files it replaces every frame's own time; pictures and arrays have 25 without it.
         strict: refuse a file that ends early instead of reading what is there.
         threads: decoder threads. One keeps damage to the frames it hits; more read large clean files faster.
+        stream: of several picture streams in a file, the number of the one to read, from 0 on; None takes the largest.
 
     Returns:
         A source at its first frame: sRGB, upright, progressive, times from 0 and rising.
 
     Raises:
         InputError: the source cannot be used; see `vid2vid.io.probe.probe` for files. TruncatedInput if `strict`.
-            While reading: NoDecodableFrames, CorruptInput (over 5 % of the frames lost), InvalidFrames.
-        InvalidOption: `fps` is out of range.
+            While reading: NoDecodableFrames, CorruptInput (over 5 % of the frames lost), ReadFailed, InvalidFrames.
+        InvalidOption: `fps` is out of range, or there is no such `stream`.
     """
     rate = check_fps(fps)
 
     def again() -> FrameSource:
-        return open_source(video, fps=fps, strict=strict, threads=threads)
+        return open_source(video, fps=fps, strict=strict, threads=threads, stream=stream)
 
+    if isinstance(video, (str, os.PathLike)) and not Path(video).is_dir():
+        return _file_source(Path(video), rate, stream, strict, threads, again)
+    if stream is not None:
+        raise InvalidOption(f"stream={stream!r}: only a video file has streams. Leave it out.")
     if isinstance(video, (str, os.PathLike)):
-        path = Path(video)
-        return _folder_source(path, rate, again) if path.is_dir() else _file_source(path, rate, strict, threads, again)
+        return _folder_source(Path(video), rate, again)
     rate = rate or DEFAULT_FPS
     if isinstance(video, np.ndarray):
         frames, kind = memory.check_array(video)
@@ -192,9 +198,14 @@ def _steady(frames: Iterator[Picture], rate: Fraction) -> Iterator[_Timed]:
 
 
 def _file_source(
-    path: Path, rate: Fraction | None, strict: bool, threads: int, again: Callable[[], FrameSource]
+    path: Path,
+    rate: Fraction | None,
+    stream: int | None,
+    strict: bool,
+    threads: int,
+    again: Callable[[], FrameSource],
 ) -> FrameSource:
-    inspection = inspect(path, fps=rate)
+    inspection = inspect(path, fps=rate, stream=stream)
     info = inspection.info
     if strict:
         _refuse_truncated(inspection)
@@ -250,6 +261,9 @@ def _woven(decoder: PacketDecoder, weaver: Deinterlacer, ends_early: Callable[[]
 
 
 def _ends_early(decoder: PacketDecoder, container: Any, stream: Any, path: Path, tally: Tally, strict: bool) -> bool:
+    if decoder.read_failed:
+        # A demuxer gives the same error where the file is damaged; then its bytes can be read.
+        check_readable(path)
     reason = missing_tail(container, stream, path)
     if reason is None and decoder.read_failed:
         reason = "reading fails before the end"

@@ -71,6 +71,7 @@ class VideoWriter:
         quality: float = 18,
         preset: str = "veryfast",
         audio_from: str | os.PathLike[str] | None = None,
+        audio_start_s: Fraction | None = None,
         compose: Compose | None = None,
         overwrite: bool = False,
         sample_aspect: Fraction = Fraction(1),
@@ -90,6 +91,7 @@ class VideoWriter:
             quality: x264's CRF scale, 0 (lossless) to 51; other encoders get their like.
             preset: x264's speed names; used for H.264 and H.265.
             audio_from: file whose sound goes along, in sync with its first shown frame, cut at the video's end.
+            audio_start_s: time of that frame on the file's clock; None finds that of its largest stream.
             compose: makes the sound once all frames are there; until then the encoded frames wait on disk beside the
                 target. Where it makes none, the sound of `audio_from` goes along.
             overwrite: whether an existing target may be replaced.
@@ -113,7 +115,8 @@ class VideoWriter:
         self._fps = check_fps(fps) or Fraction(25)
         self._time_base = _GIF_TIME_BASE if self._muxer == "gif" else usable_time_base(time_base, self._fps)
         self._options = _encoder_options(self._codec, quality, preset)
-        self._sample_aspect, self._threads, self._audio_from = sample_aspect, threads, audio_from
+        self._sample_aspect, self._threads = sample_aspect, threads
+        self._audio_from, self._audio_start_s = audio_from, audio_start_s
         self._partial, self._reformatter = PartialFile(self._target), VideoReformatter()
         self._palettes = Palettes(width, height, self._time_base) if self._codec == "gif" else None
         self._container: OutputContainer | None = None
@@ -145,7 +148,7 @@ class VideoWriter:
                 with writing(self._target):
                     self._waiting = WaitingPackets(self._target.parent)
             elif self._audio_from is not None:
-                self._audio = AudioTracks(Path(self._audio_from), container, self._muxer)
+                self._audio = AudioTracks(Path(self._audio_from), container, self._muxer, self._audio_start_s)
         except BaseException:
             self._abandon()
             raise
@@ -219,7 +222,8 @@ class VideoWriter:
     def _join_sound(self, waiting: WaitingPackets, end_s: Fraction) -> None:
         """Makes the sound and writes the waiting frames with it, side by side."""
         container, stream = cast("OutputContainer", self._container), cast("VideoStream", self._stream)
-        made = sound_for(cast("Compose", self._compose), self._audio_from, container, self._muxer, end_s)
+        compose, start_s = cast("Compose", self._compose), self._audio_start_s
+        made = sound_for(compose, self._audio_from, container, self._muxer, end_s, start_s)
         if isinstance(made, AudioOutcome):
             self._silence = made
         else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from vid2vid.io.containers import reading
+
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
@@ -17,12 +19,16 @@ def missing_tail(container: InputContainer, stream: VideoStream, path: Path) -> 
 
     Fragmented MP4 files list their samples only as far as they have been read, so ask again at the end. A file cut
     exactly between two fragments, clusters or transport packets cannot be told from a complete one.
+
+    Raises:
+        ReadFailed: the system cannot read it.
     """
-    size = path.stat().st_size
+    with reading(path):
+        size = path.stat().st_size
     name = container.format.name
     if name.startswith("mov"):
         return _beyond_the_end(stream, size)
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         if name.startswith("matroska"):
             end = _matroska_end(file)
         elif name == "avi":

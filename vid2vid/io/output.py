@@ -41,7 +41,8 @@ CONTAINERS = {
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 """Suffixes of outputs that hold one picture."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_MAX_NAME_BYTES = 255
+MAX_NAME_BYTES = 255
+"""Of a file's name, on all common file systems."""
 
 
 def check_output(
@@ -122,7 +123,7 @@ class PartialFile:
     def __init__(self, target: Path) -> None:
         """Names the partial file; creates nothing."""
         self.target = target
-        self.path = target.with_name(fitting_name(target.name, ".", f".partial-{os.getpid()}"))
+        self.path = target.with_name(_partial_name(target))
 
     def commit(self) -> None:
         """Brings the content to disk, then the name.
@@ -146,11 +147,17 @@ class PartialFile:
 
 def sweep(target: Path) -> None:
     """Removes partial files that killed processes left beside a target. Only for who holds the target's lock."""
-    start = fitting_name(target.name, ".", f".partial-{os.getpid()}").removesuffix(str(os.getpid()))
+    start = _partial_name(target).removesuffix(str(os.getpid()))
     for path in target.parent.iterdir():
         owner = path.name.removeprefix(start).partition(".")[0]
         if path.name.startswith(start) and owner.isdigit() and not is_running(int(owner)):
             path.unlink(missing_ok=True)
+
+
+def _partial_name(target: Path) -> str:
+    """Short enough for `.signed` to be put behind it."""
+    after = ".signed"
+    return fitting_name(target.name, ".", f".partial-{os.getpid()}{after}").removesuffix(after)
 
 
 def check_room(target: Path, needed: int) -> None:
@@ -170,7 +177,7 @@ def check_room(target: Path, needed: int) -> None:
 def fitting_name(name: str, before: str, after: str) -> str:
     """A file name with something put before and after it, shortened to its hash where that would be too long."""
     whole = f"{before}{name}{after}"
-    if len(os.fsencode(whole)) <= _MAX_NAME_BYTES:
+    if len(os.fsencode(whole)) <= MAX_NAME_BYTES:
         return whole
     return f"{before}{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}{after}"
 

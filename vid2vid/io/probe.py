@@ -19,6 +19,7 @@ from vid2vid.io.containers import (
     check_file,
     check_size,
     is_image,
+    moving_streams,
     open_input,
     sniff,
 )
@@ -98,33 +99,44 @@ def check_fps(fps: Rate | None) -> Fraction | None:
     return rate
 
 
-def inspect(path: str | os.PathLike[str], *, fps: Rate | None = None) -> Inspection:
+def check_stream(stream: int | None) -> int | None:
+    """Gives the number of a stream.
+
+    Raises:
+        InvalidOption: it is no whole number from 0 on.
+    """
+    if stream is not None and (isinstance(stream, bool) or not isinstance(stream, int) or stream < 0):
+        raise InvalidOption(f"stream={stream!r} is no picture stream; give its number, from 0 on.")
+    return stream
+
+
+def inspect(path: str | os.PathLike[str], *, fps: Rate | None = None, stream: int | None = None) -> Inspection:
     """Does the work of `probe` and also tells what only readers need; raises the same errors."""
     rate = check_fps(fps)
     absolute = check_file(path)
     image = is_image(sniff(absolute))
     with open_input(absolute) as container:
-        stream = best_stream(container, absolute)
-        frame, by_decoding_time = _first_frame(container, stream, absolute)
+        picked = best_stream(container, absolute, check_stream(stream))
+        frame, by_decoding_time = _first_frame(container, picked, absolute)
         check_size(frame.width, frame.height, str(absolute))
-        time_base = stream.time_base
+        time_base = picked.time_base
         if not time_base or time_base <= 0:
             raise BadTimebase(f"{str(absolute)!r} has the time base {time_base}. Remux it first.")
-        rate = rate or (DEFAULT_FPS if image else _own_rate(stream, absolute))
+        rate = rate or (DEFAULT_FPS if image else _own_rate(picked, absolute))
         orientation = orientation_of(frame)
-        info = _describe(container, stream, frame, orientation, absolute, rate, "image" if image else "file")
-        stamp = stream.start_time if by_decoding_time else frame.pts
+        info = _describe(container, picked, frame, orientation, absolute, rate, "image" if image else "file")
+        stamp = picked.start_time if by_decoding_time else frame.pts
         return Inspection(
             info=info,
             orientation=orientation,
-            stream_index=stream.index,
+            stream_index=picked.index,
             stored_width=frame.width,
             stored_height=frame.height,
-            codec=stream.codec_context.codec.canonical_name,
+            codec=picked.codec_context.codec.canonical_name,
             start_s=(stamp or 0) * time_base,
             time_base=time_base,
             by_decoding_time=by_decoding_time,
-            sample_aspect=_upright_aspect(stream, orientation),
+            sample_aspect=_upright_aspect(picked, orientation),
         )
 
 
@@ -224,9 +236,10 @@ def _notes(
     aspect = _upright_aspect(stream, orientation)
     if aspect != 1:
         notes.append(f"pixels are not square ({aspect.numerator}:{aspect.denominator}); kept as stored")
-    others = sum(s.type == "video" for s in container.streams) - 1
-    if others > 0:
-        notes.append(f"{others} other picture stream(s) left out; stream {stream.index} is the largest")
+    moving = moving_streams(container)
+    if len(moving) > 1:
+        number = [one.index for one in moving].index(stream.index)
+        notes.append(f"{len(moving) - 1} other picture stream(s) left out; stream={number} is read")
     if stream.metadata.get("alpha_mode") == "1":
         notes.append("the decoder drops this stream's alpha channel")
     if (path.suffix.lower() in IMAGE_SUFFIXES) != (kind == "image"):

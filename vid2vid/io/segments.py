@@ -128,6 +128,7 @@ def join_segments(
     pieces: Sequence[Piece],
     *,
     audio_from: Path | None = None,
+    audio_start_s: Fraction | None = None,
     compose: Compose | None = None,
     finished: Callable[[Path], None] | None = None,
 ) -> AudioOutcome:
@@ -137,6 +138,7 @@ def join_segments(
         film: what they belong to.
         pieces: in order.
         audio_from: file whose sound goes along, in sync with its first shown frame, cut at the film's end.
+        audio_start_s: time of that frame on the file's clock; None finds that of its largest stream.
         compose: makes the sound; where it makes none, that of `audio_from` goes along.
         finished: told the partial file once it is complete, before it gets its name; may change it in place.
 
@@ -151,7 +153,7 @@ def join_segments(
         raise InvalidFrames(f"Not one frame was written to {str(film.target)!r}.")
     partial = PartialFile(film.target)
     try:
-        outcome = _Joiner(film, pieces, partial.path).run(audio_from, compose)
+        outcome = _Joiner(film, pieces, partial.path).run(audio_from, audio_start_s, compose)
         if finished is not None:
             finished(partial.path)
     except BaseException:
@@ -170,7 +172,7 @@ class _Joiner:
         self._unit = 1 / film.ticks_a_second
         self._nominal = max(1, round(film.ticks_a_second / film.fps))
 
-    def run(self, audio_from: Path | None, compose: Compose | None) -> AudioOutcome:
+    def run(self, audio_from: Path | None, start_s: Fraction | None, compose: Compose | None) -> AudioOutcome:
         with ExitStack() as files:
             with writing(self._film.target):
                 options = container_options(self._muxer)
@@ -179,7 +181,7 @@ class _Joiner:
             first = files.enter_context(open_input(self._pieces[0].path))
             stream = output.add_stream_from_template(first.streams.video[0], opaque=True)
             stream.time_base = self._unit
-            sound = self._sound(output, audio_from, compose)
+            sound = self._sound(output, audio_from, start_s, compose)
             if not isinstance(sound, AudioOutcome):
                 files.callback(sound.close)
             self._mux(output, stream, None if isinstance(sound, AudioOutcome) else sound)
@@ -188,12 +190,12 @@ class _Joiner:
         return sound if isinstance(sound, AudioOutcome) else sound.outcome
 
     def _sound(
-        self, output: OutputContainer, audio_from: Path | None, compose: Compose | None
+        self, output: OutputContainer, audio_from: Path | None, start_s: Fraction | None, compose: Compose | None
     ) -> AudioTracks | EncodedSound | AudioOutcome:
         if compose is not None:
-            return sound_for(compose, audio_from, output, self._muxer, self._end * self._unit)
+            return sound_for(compose, audio_from, output, self._muxer, self._end * self._unit, start_s)
         if audio_from is not None:
-            return AudioTracks(audio_from, output, self._muxer)
+            return AudioTracks(audio_from, output, self._muxer, start_s)
         return AudioOutcome("none", "no sound was asked for")
 
     @property

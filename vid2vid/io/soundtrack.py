@@ -149,7 +149,12 @@ class EncodedSound:
 
 
 def sound_for(
-    compose: Compose, audio_from: str | os.PathLike[str] | None, output: OutputContainer, muxer: str, end_s: Fraction
+    compose: Compose,
+    audio_from: str | os.PathLike[str] | None,
+    output: OutputContainer,
+    muxer: str,
+    end_s: Fraction,
+    start_s: Fraction | None = None,
 ) -> AudioTracks | EncodedSound | AudioOutcome:
     """Makes the sound of a film whose length is known, or takes the source's where none was made.
 
@@ -159,6 +164,7 @@ def sound_for(
         output: open for writing; a stream is added.
         muxer: the output's format name.
         end_s: length of the film.
+        start_s: see `AudioTracks`.
 
     Returns:
         The sound on its way, or why there is none.
@@ -167,7 +173,7 @@ def sound_for(
     if sound.blocks is not None and muxer != "gif":
         return EncodedSound(sound, output, muxer)
     if sound.blocks is None and audio_from is not None:
-        return AudioTracks(Path(audio_from), output, muxer)
+        return AudioTracks(Path(audio_from), output, muxer, start_s)
     return AudioOutcome("none", sound.reason if sound.blocks is None else "gif holds no sound")
 
 
@@ -184,8 +190,12 @@ def _frames(blocks: Iterator[Samples], size: int) -> Iterator[Samples]:
         yield np.ascontiguousarray(rest)
 
 
-def read_sound(source: Path) -> Iterator[Samples]:
+def read_sound(source: Path, start_s: Fraction | None = None) -> Iterator[Samples]:
     """Decodes a video's first sound track that has a decoder.
+
+    Args:
+        source: the video.
+        start_s: time of the first frame shown, on the source's clock; None finds that of its largest stream.
 
     Gives:
         `(N, 2)` float32 at 48 kHz from the first frame shown on, gaps filled with silence; it ends where the sound is
@@ -194,7 +204,7 @@ def read_sound(source: Path) -> Iterator[Samples]:
     Raises:
         InputError: the file cannot be opened.
     """
-    start_s = inspect(source, fps=Fraction(25)).start_s
+    start_s = inspect(source, fps=Fraction(25)).start_s if start_s is None else start_s
     with open_input(source) as container:
         stream = next((s for s in container.streams.audio if s.codec_context is not None), None)
         graph: Graph | None = None

@@ -33,7 +33,7 @@ _TURN: Final = 20.0
 """Degrees from the frontal view up to which frames tell the shape at rest, if there are such."""
 _QUIET: Final = 0.4
 """Part of those frames that counts: those with the mouth least open and the eyes most open."""
-_RIM: Final = (0.03, 0.35)
+_RIM: Final = (0.03, 0.2)
 """Distances from the oval, in distances of the eyes' corners: target's shape, the full share of the source's."""
 _LIPS_REACH: Final = (0.03, 0.22)
 """Distances from the lips: the mouth's own share, the full one."""

@@ -21,7 +21,7 @@ _LEAST_SEEN: Final = 5
 """Frames in which a figure is seen at least; half the frames of shorter clips."""
 _MOST_OVERLAP: Final = 0.15
 """Share of two trails of one figure in which they overlap at most."""
-_OFTEN: Final = 0.1
+OFTEN: Final = 0.1
 """Share of the clip in which that many figures must be there together."""
 
 
@@ -29,8 +29,6 @@ _OFTEN: Final = 0.1
 class Cast:
     """The figures of a clip and where their heads are."""
 
-    figures: tuple[tuple[Trail, ...], ...]
-    """The trails of each figure in order of time."""
     heads: NDArray[np.float64]
     """`(T, F, 2)` pixels; where a figure is away, where it was last or will be next."""
     present: NDArray[np.bool_]
@@ -65,18 +63,17 @@ def settle(trails: Sequence[Trail], length: int, count: int | None, most: int) -
     together = np.zeros(length, int)
     for trail in solid:
         together[trail.start : trail.end] += 1
-    usual = [number for number in range(1, most + 1) if length and (together >= number).mean() >= _OFTEN]
+    usual = [number for number in range(1, most + 1) if length and (together >= number).mean() >= OFTEN]
     wanted = count or max(usual, default=0)
     slots = sorted(_joined(solid), key=lambda slot: -sum(trail.total for trail in slot))[:wanted]
     if not slots:
         return None
-    slots.sort(key=lambda slot: (slot[0].start > _OFTEN * length, float(slot[0].places[0][0])))
+    slots.sort(key=lambda slot: (slot[0].start > OFTEN * length, float(slot[0].places[0][0])))
     heads, present, hidden = zip(*(_places(slot, length) for slot in slots), strict=True)
     heights = [np.average([trail.height for trail in slot], weights=[trail.seen for trail in slot]) for slot in slots]
     radii = [np.median([radius for trail in slot for radius in trail.radii]) for slot in slots]
-    figures = tuple(tuple(slot) for slot in slots)
     seen = (np.stack(heads, 1), np.stack(present, 1), np.stack(hidden, 1))
-    return Cast(figures, *seen, np.array(heights), np.array(radii))
+    return Cast(*seen, np.array(heights), np.array(radii))
 
 
 def _joined(trails: Sequence[Trail]) -> list[list[Trail]]:

@@ -57,6 +57,9 @@ class HeadFollower:
         self._size, self._held = size, held
         self.trails: list[Trail] = []
         """All that were ever begun."""
+        self.found: list[list[FoundHead]] = []
+        """In each frame, with the pens that they are drawn in below."""
+        self.pens: list[list[NDArray[np.float64]]] = []
         self._alive: list[Trail] = []
 
     def step(self, frame: int, heads: Sequence[FoundHead], colours: Colours) -> list[Trail]:
@@ -70,6 +73,8 @@ class HeadFollower:
         Returns:
             The trails alive in this frame; their last place is in it.
         """
+        self.found.append(list(heads))
+        self.pens.append(list(colours))
         rest, waiting = list(range(len(heads))), list(self._alive)
         taken: list[FoundHead] = []
         for one, other, number in [] if self._held else self._merged(heads):

@@ -13,6 +13,7 @@ from vid2vid.motion.stick_cast import Cast, settle
 from vid2vid.motion.stick_ground import find_ground
 from vid2vid.motion.stick_heights import standing_height, stretched_lengths
 from vid2vid.motion.stick_identities import order_figures
+from vid2vid.motion.stick_naming import name_figures
 from vid2vid.motion.stick_paths import find_paths, find_poses, letter_limbs, smooth
 from vid2vid.motion.stick_untangling import untangle
 from vid2vid.motion.stick_watch import Watcher
@@ -51,7 +52,10 @@ def track_figures(
     if count is not None and not 1 <= count <= MOST_FIGURES:
         raise InvalidOption(f"count={count}: clips of 1 to {MOST_FIGURES} drawn figures can be followed.")
     watcher = _watch(iter(frames), reader, finder, held=held)
-    cast = settle(watcher.follower.trails, watcher.length, count, MOST_FIGURES)
+    if held:
+        cast = settle(watcher.follower.trails, watcher.length, count, MOST_FIGURES)
+    else:
+        cast = name_figures(watcher.sightings(), count, MOST_FIGURES)
     if cast is None:
         raise NoFigures(
             f"No stick-man was found in {watcher.length} frames. A stick-man has a round head, open or filled, and is "

@@ -102,6 +102,10 @@ class Trail:
         """Frame after the last in which it was seen."""
         return self.start + len(self.places) - self.missed
 
+    def doubtful(self, frame: int) -> bool:
+        """Whether its place in a frame is guessed, or another head's as well."""
+        return self.scores[frame - self.start] <= HIDDEN_SCORE
+
     def expected(self) -> NDArray[np.float64]:
         """Where it should be next; `(2,)`."""
         return np.asarray(self.places[-1] + 0.8**self.missed * self.velocity)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from vid2vid.conditions.ink import Ink, as_ink_map, contrast_map, find_ink
 from vid2vid.conditions.stick_fit import Evidence, gather_evidence
 from vid2vid.conditions.stick_reading import Sighting, enlarged, find_heads, read_joints, to_grey
-from vid2vid.motion.skeleton import FOOT_A, FOOT_B, HIP, KNEE_A, KNEE_B, NECK, STICK
+from vid2vid.motion.skeleton import FOOT_A, FOOT_B, HEAD, HIP, KNEE_A, KNEE_B, NECK, STICK
 from vid2vid.motion.stick_clutter import FRAMES, find_clutter
 from vid2vid.motion.stick_heads import HeadFollower
 from vid2vid.motion.stick_heights import stretched_lengths
+from vid2vid.motion.stick_naming import Sightings
 from vid2vid.motion.stick_readings import Readings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,6 +39,8 @@ _WORKING_HEIGHT_PX: Final = 110.0
 _FAINTEST_HEAD: Final = 0.15
 _CLEAR: Final = 0.35
 """Sureness of joints from which a figure's size is taken."""
+_OWN: Final = 0.1
+"""Heights between a figure's head and the head that a reading of it was made for."""
 _PEN_SHARE: Final = 85
 """Percentile of difference from the paper above which a head's pixels are the pen's."""
 
@@ -148,17 +153,24 @@ class Watcher:
 
     def collect(self, cast: Cast) -> Readings:
         """What was read of the figures of the clip, in heights."""
-        slots = {id(trail): number for number, slot in enumerate(cast.figures) for trail in slot}
         joints = np.full((*cast.present.shape, len(STICK), 2), np.nan)
         sureness, colours = np.zeros(joints.shape[:3]), np.zeros((*cast.present.shape, 3))
-        for reading in self.readings:
-            number = slots.get(id(reading.trail))
-            if number is not None and reading.frame < reading.trail.end:
-                joints[reading.frame, number] = reading.joints
-                sureness[reading.frame, number] = reading.sureness
-                colours[reading.frame, number] = reading.colour
+        for frame, readings in self._by_frame():
+            for reading, number in _nearest_readings(readings, cast.heads[frame], _OWN * cast.height):
+                joints[frame, number] = reading.joints
+                sureness[frame, number] = reading.sureness
+                colours[frame, number] = reading.colour
         heads = cast.heads / cast.height
         return Readings(_bridged(joints) / cast.height, sureness, heads, colours, cast.present, cast.hidden)
+
+    def _by_frame(self) -> Iterator[tuple[int, list[Reading]]]:
+        for frame, readings in itertools.groupby(self.readings, lambda reading: reading.frame):
+            yield frame, list(readings)
+
+    def sightings(self) -> Sightings:
+        """The heads that were found and the bodies read below them."""
+        bodies = {(id(reading.trail), reading.frame): reading.joints[[NECK, HIP]] for reading in self.readings}
+        return Sightings(self.follower, bodies)
 
     def clutter(self, readings: Readings, cast: Cast) -> NDArray[np.uint8] | None:
         """What is drawn beside the figures, in the ink's pixels; see `find_clutter`."""
@@ -206,6 +218,15 @@ def pen_colour(picture: Picture, head: FoundHead) -> NDArray[np.float64]:
     away = np.abs(patch - np.median(border.reshape(-1, 3), axis=0)).sum(1)
     colour = patch[away >= np.percentile(away, _PEN_SHARE)].mean(0) / 255.0
     return np.asarray(cv2.cvtColor(colour.astype(np.float32)[None, None], cv2.COLOR_RGB2LAB)[0, 0], np.float64)
+
+
+def _nearest_readings(
+    readings: Sequence[Reading], heads: NDArray[np.float64], reach_px: float
+) -> list[tuple[Reading, int]]:
+    """Readings of one frame and the figures, with heads `(F, 2)`, whose they are."""
+    apart = np.array([np.linalg.norm(heads - reading.joints[HEAD], axis=1) for reading in readings])
+    pairs = zip(*linear_sum_assignment(apart), strict=True)
+    return [(readings[row], int(column)) for row, column in pairs if apart[row, column] < reach_px]
 
 
 def _bridged(joints: NDArray[np.float64]) -> NDArray[np.float64]:

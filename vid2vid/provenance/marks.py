@@ -10,6 +10,7 @@ import io
 import logging
 import os
 import secrets
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vid2vid.errors import InputError, MarkingError
+from vid2vid.folders import write_durably
 from vid2vid.hashing import file_hash
-from vid2vid.io.output import writing
+from vid2vid.io.output import MAX_NAME_BYTES, writing
 from vid2vid.io.spread import spread_frames
 from vid2vid.provenance import index
 from vid2vid.provenance.fingerprint import PLACES, FingerprintTaker
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from vid2vid.types import Picture
 
 _LOG: Final = logging.getLogger(__name__)
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""The environment is the process's; of two renders that changed it at once, one would leave its folder behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ def prepare_marks(facts: Facts, target: Path, width: int, height: int, payload: 
     suffix = target.suffix.lower()
     if suffix not in FORMATS:
         raise MarkingError(f"'{target.name}' cannot carry a mark: the suffix is none of {', '.join(FORMATS)}.")
+    if suffix in SIDECARS and len(os.fsencode(sidecar_of(target).name)) > MAX_NAME_BYTES:
+        raise MarkingError(f"'{target.name}' leaves no room for the name of its manifest. Shorten it by five letters.")
     identity = load_identity()
     index.check_writable()
     if payload is None:
@@ -130,7 +136,7 @@ class Marks:
                     raise
             sidecar = None
             if suffix in SIDECARS:
-                signed.write_bytes(store)
+                write_durably(signed, store)
                 sidecar = (signed, sidecar_of(self._target))
             else:
                 signed.replace(partial)
@@ -179,15 +185,16 @@ class _Watched(io.FileIO):
 @contextmanager
 def _scratch_in(folder: Path) -> Iterator[None]:
     """Lets the signer keep its copy of the file on the output's disk: the usual place is often memory, or too small."""
-    before = os.environ.get("TMPDIR")
-    os.environ["TMPDIR"] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["TMPDIR"]
-        else:
-            os.environ["TMPDIR"] = before
+    with _ONE_AT_A_TIME:
+        before = os.environ.get("TMPDIR")
+        os.environ["TMPDIR"] = str(folder)
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = before
 
 
 @contextmanager

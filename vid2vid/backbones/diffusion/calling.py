@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import torch
@@ -60,6 +60,8 @@ def told_of_memory(model: Model, brief: Brief) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not _out_of_memory(error):
             raise
+        with suppress(AttributeError):  # parts that had come onto the accelerator for the call go back
+            model.pipe.maybe_free_model_hooks()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         height, width = brief.size

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from vid2vid.backbones.diffusion.options import DiffusionOptions
     from vid2vid.types import Request
 
-DERIVED: Final = ("line_art", "pose", "face")
-"""Kinds that can be drawn from frames; `depth` needs a task that knows it."""
+DERIVED: Final = ("line_art", "pose", "face", "depth")
+"""Kinds that can be drawn from frames; `depth` takes a model of a hub and is drawn only where it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,39 +65,51 @@ def choose_controls(family: Family, options: DiffusionOptions, own: Mapping[str,
     """Which control clips a family is given: the task's own where it has them, else drawn from the frames.
 
     Raises:
-        InvalidOption: the family takes no such control, or it cannot be drawn.
+        InvalidOption: the family takes no such control.
     """
     maps = {kind: name for kind, name in own.items() if kind in family.takes}
     kinds, asked = family.control_kinds, options.control
     if asked not in ("auto", "none") and asked not in kinds:
         allowed = ", ".join(kinds) or "none"
         raise InvalidOption(f"control={asked!r}: {family.name} takes no such clip. It takes: {allowed}.")
-    if asked not in ("auto", "none") and asked not in maps and asked not in DERIVED:
-        raise InvalidOption(f"control={asked!r}: this task has no such map, and it cannot be drawn from frames.")
     leading = None
     if asked == "auto":
         leading = next((kind for kind in kinds if kind in maps), None)
-        leading = leading or next((kind for kind in kinds if kind in DERIVED), None)
+        leading = leading or next((kind for kind in kinds if kind in DERIVED and kind != "depth"), None)
     elif asked != "none":
         leading = asked
     derived = [kind for kind in (leading, "face") if kind in DERIVED and kind in family.takes]
     return Wanted(family.multiple_of, maps, tuple(dict.fromkeys(derived)), leading)
 
 
-def left_out(family: Family, own: Mapping[str, str], request: Request | None) -> tuple[str, ...]:
+def check_denoise(family: Family, options: DiffusionOptions) -> None:
+    """Refuses `denoise` where it would say nothing.
+
+    Raises:
+        InvalidOption: the family always starts from noise.
+    """
+    if family.from_noise and options.denoise not in (None, 1.0):
+        follows = "; control_scale= says how closely it follows its control" if family.control_kinds else ""
+        raise InvalidOption(
+            f"denoise={options.denoise}: {family.name} always starts from noise. Leave it out{follows}."
+        )
+
+
+def left_out(family: Family, takes: frozenset[str], own: Mapping[str, str], request: Request | None) -> tuple[str, ...]:
     """What the call or the task gives and the family cannot use, in plain words for the report.
 
     Args:
         family: that runs the task.
+        takes: what this very model takes.
         own: control kind, `mask` or `plate` -> name of the task's map.
         request: the checked call; None where there is none.
     """
     said = []
-    if request is not None and request.references and "references" not in family.takes:
+    if request is not None and request.references and "references" not in takes:
         said.append(f"{family.name} takes no references: they count only as far as the task laid them over the frames")
     said += [
         f"{family.name} takes no {kind.replace('_', ' ')}: the task's was not shown to it"
         for kind in sorted(own)
-        if kind not in family.takes
+        if kind not in takes
     ]
     return tuple(said)

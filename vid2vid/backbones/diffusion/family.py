@@ -91,13 +91,16 @@ class Family(ABC):
     latent_axis: ClassVar[int] = 2
     """Axis of the frames in the noise that the pipeline draws: 2 of (B, C, F, H, W), 1 of (B, F, C, H, W)."""
     carries_latents: ClassVar[bool] = True
-    """Whether the pipeline calls back after each step with its latents."""
+    """Whether latents of shared frames are blended from window to window; not where finished frames stand there."""
     keeps_first: ClassVar[bool] = False
     """Whether the first picture of a shot goes along as a further reference in later windows, against drift."""
     exact_parts: ClassVar[tuple[str, ...]] = ()
     """Parts that stay in float32 whatever the number format, such as a VAE that overflows in others."""
     control_kinds: ClassVar[tuple[str, ...]] = ()
     """Of `pose`, `line_art`, `depth`: what may lead as control clip, the preferred kind first."""
+
+    from_noise: ClassVar[bool] = False
+    """Whether it always starts from noise, so that `denoise` says nothing."""
 
     @abstractmethod
     def arguments(self, pipe: Any, brief: Brief) -> dict[str, Any]:
@@ -107,6 +110,19 @@ class Family(ABC):
         """
 
     output_type: ClassVar[str] = "pt"
+
+    @staticmethod
+    def usual(brief: Brief) -> dict[str, Any]:
+        """Arguments that every pipeline takes by the same names."""
+        height, width = brief.size
+        return {
+            "prompt": brief.prompt,
+            "negative_prompt": brief.negative_prompt,
+            "height": height,
+            "width": width,
+            "num_inference_steps": brief.steps,
+            "guidance_scale": brief.guidance,
+        }
 
     def takes_with(self, pipe: Any) -> frozenset[str]:
         """What this very model takes, where that depends on its parts."""
@@ -139,8 +155,17 @@ class Family(ABC):
         return to_frames(output.frames)
 
     def pipeline(self, found: str, options: DiffusionOptions) -> str:
-        """The diffusers class to load for what `model_index.json` names, together with the parts that a call names."""
-        return self.pipelines[found]
+        """The diffusers class to load for what `model_index.json` names, together with the parts that a call names.
+
+        What a call names may make a model one of this family that does not say so itself.
+        """
+        return self.pipelines.get(found) or next(iter(self.pipelines.values()))
+
+    def kind(self, found: str, options: DiffusionOptions) -> Any:
+        """The class to load, of diffusers or made from one of its own."""
+        import diffusers
+
+        return getattr(diffusers, self.pipeline(found, options))
 
     def parts(self, options: DiffusionOptions, dtype: torch.dtype) -> dict[str, Any]:
         """Further parts for `from_pretrained` that the call names, such as a motion adapter or a ControlNet.
@@ -148,7 +173,8 @@ class Family(ABC):
         Raises:
             InvalidOption: the family takes no such part.
         """
-        for option, value in (("controlnet", options.controlnet), ("motion_adapter", options.motion_adapter)):
+        for option in ("controlnet", "motion_adapter", "ip_adapter"):
+            value = getattr(options, option)
             if value is not None:
                 raise InvalidOption(f"{option}={value!r}: {self.name} takes no such part. Leave it out.")
         return {}
@@ -225,11 +251,23 @@ def pipeline_names() -> tuple[str, ...]:
 def family_of(pipeline: str, options: DiffusionOptions | None = None) -> Family | None:
     """The family that runs the pipeline class of this name, with the parts that a call names; None without any."""
     name = _PIPELINES.get(pipeline)
-    if name == "images" and options is not None and options.motion_adapter is not None:
-        name = "animatediff"
-    if name == "animatediff" and options is not None and options.controlnet is not None:
-        name = "animatediff_controlnet"
+    if options is not None:
+        name = _with_parts(name, options)
     return None if name is None else get_family(name)
+
+
+def _with_parts(name: str | None, options: DiffusionOptions) -> str | None:
+    """What a family becomes by the parts that a call names."""
+    from vid2vid.backbones.diffusion.further import class_of_part
+
+    if name == "images" and options.motion_adapter is not None:
+        name = "animatediff"
+    if name == "animatediff" and options.controlnet is not None:
+        sparse = class_of_part(options.controlnet) == "SparseControlNetModel"
+        return "animatediff_sparse" if sparse else "animatediff_controlnet"
+    # Models for in-context control are published as a LoRA beside the model they belong to.
+    led = options.lora is not None and options.control not in ("auto", "none")
+    return "ltx2_in_context" if name == "ltx2" and led else name
 
 
 def get_family(name: str) -> Family:

@@ -3,7 +3,7 @@
 Source:
     Feature bank of earlier frames for streams: Liang et al., "Looking Backward: Streaming Video-to-Video Translation
     with Feature Banks", 2024; there keys and values are banked and merged by likeness, here the inputs of the layers
-    are kept as they are, of one earlier frame, the shot's first and the references. References by attention alone:
+    are kept, on a coarse grid, of one earlier frame, the shot's first and the references. References by attention:
     "reference-only" control of Zhang's ControlNet extension for Stable Diffusion, 2023.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 Features = Mapping[str, Tensor]
@@ -20,6 +21,11 @@ Features = Mapping[str, Tensor]
 _SELF: Final = ".attn1."
 _LATE: Final = "up_blocks."
 """Only the decoder's layers look back: they hold what things look like, the earlier ones where they are."""
+_ONE: Final = "transformer_blocks.0."
+"""Of the layers that SDXL stacks at one place, the first: the others would multiply memory by ten."""
+MOST_PLACES: Final = 1024
+"""Places of another picture that a layer looks at: those of 512x512 one level down. More are averaged four to one, or
+what a frame leaves for the next, which is also kept with a render that may be continued, would take 90 MB a step."""
 
 
 class FeatureBank:
@@ -35,19 +41,20 @@ class FeatureBank:
         self.seen: dict[str, Tensor] = {}
         """What the layers were given of this picture so far."""
         self._shown: tuple[Features, ...] = ()
+        self._size = (1, 1)
         own = net.attn_processors
         net.set_attn_processor(
             {name: _LookingBack(one, name, self) if _listens(name) else one for name, one in own.items()}
         )
 
-    def begin(self, shown: Sequence[Features]) -> None:
-        """Starts a new picture, in which the layers also look at these others."""
-        self.step, self.seen, self._shown = 0, {}, tuple(shown)
+    def begin(self, shown: Sequence[Features], size: tuple[int, int]) -> None:
+        """Starts a new picture of `size`, height and width, in which the layers also look at these others."""
+        self.step, self.seen, self._shown, self._size = 0, {}, tuple(shown), size
 
     def extended(self, layer: str, own: Tensor) -> Tensor | None:
         """A layer's input followed by those of the other pictures; None where there are none."""
         key = f"{self.step}.{layer}"
-        self.seen[key] = own
+        self.seen[key] = coarser(own, self._size)
         others = [features[key].to(own.device, own.dtype) for features in self._shown if key in features]
         fitting = [other for other in others if other.shape[0] == own.shape[0]]
         if not fitting:
@@ -71,5 +78,25 @@ class _LookingBack:
         return made
 
 
+def coarser(values: Tensor, size: tuple[int, int]) -> Tensor:
+    """Averages places four to one until there are no more than `MOST_PLACES`.
+
+    Args:
+        values: `(B, N, C)`, the places of a picture row by row.
+        size: its height and width in any unit: only their ratio counts.
+
+    Returns:
+        `(B, M, C)`; the values themselves where they are few, or where their grid cannot be told.
+    """
+    batch, places, channels = values.shape
+    rows = round((places * size[0] / size[1]) ** 0.5)
+    if places <= MOST_PLACES or rows < 1 or places % rows:
+        return values
+    grid = values.transpose(1, 2).reshape(batch, channels, rows, places // rows)
+    while grid.shape[-1] * grid.shape[-2] > MOST_PLACES:
+        grid = F.avg_pool2d(grid, 2, ceil_mode=True)
+    return grid.flatten(2).transpose(1, 2).contiguous()
+
+
 def _listens(name: str) -> bool:
-    return name.startswith(_LATE) and _SELF in name
+    return name.startswith(_LATE) and _SELF in name and _ONE in name

@@ -84,14 +84,12 @@ class Gathered:
 
     def brief(self, model: Model, request: Request) -> Brief:
         """What these frames are to become."""
-        from vid2vid.backbones.diffusion.controls import derive
-
         frames = {name: value.float().div_(255.0) for name, value in self.pictures.items()}
         settings = model.settings(request)
         controls = {name[len(_CONTROL) :]: frame for name, frame in frames.items() if name.startswith(_CONTROL)}
         missing = [kind for kind in model.wanted.derived if kind not in controls]
         # Lines are those of what the task has laid out already; who moves how is seen in the film itself.
-        controls |= {kind: derive(kind, frames["video" if kind == "line_art" else "source"]) for kind in missing}
+        controls |= {kind: model.drawn(kind, frames["video" if kind == "line_art" else "source"]) for kind in missing}
         return Brief(
             video=frames["video"],
             source=frames["source"],

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -85,11 +85,12 @@ def _fetched(location: Location, variant: str | None) -> Path:
 
 def models_here() -> tuple[str, ...]:
     """Names of the models in the hub's cache that some family runs, with the family's name."""
-    from huggingface_hub import scan_cache_dir
+    from huggingface_hub import constants, scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
     try:
-        repositories = sorted(scan_cache_dir().repos, key=lambda one: one.repo_id)
+        # Named, since its default is what was set when that module was first imported.
+        repositories = sorted(scan_cache_dir(constants.HF_HUB_CACHE).repos, key=lambda one: one.repo_id)
     except CacheNotFound:
         return ()
     found = []
@@ -101,9 +102,23 @@ def models_here() -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def _explained(location: Location, wanted: str) -> AbstractContextManager[None]:
+    return explained(location.name, wanted, f"backbone='{location.scheme}:FOLDER'", location.revision)
+
+
 @contextmanager
-def _explained(location: Location, wanted: str) -> Iterator[None]:
-    """Says in our words what a hub's client says in its own."""
+def explained(name: str, wanted: str, given: str, revision: str | None = None) -> Iterator[None]:
+    """Within it, what a hub's client says in its own words is said in ours.
+
+    Args:
+        name: of the repository.
+        wanted: what is being fetched.
+        given: the argument that takes a folder in place of the hub's repository.
+        revision: that was asked for.
+
+    Raises:
+        OfflineModelMissing, ModelError, InvalidOption: in place of the client's own errors.
+    """
     from huggingface_hub.errors import (
         EntryNotFoundError,
         GatedRepoError,
@@ -114,30 +129,35 @@ def _explained(location: Location, wanted: str) -> Iterator[None]:
     )
 
     place = (
-        f"Fetch it on a machine with a connection (`hf download {location.name} --local-dir FOLDER`), "
-        f"copy the folder here, and give backbone='{location.scheme}:FOLDER'."
+        f"Fetch it on a machine with a connection (`hf download {name} --local-dir FOLDER`), "
+        f"copy the folder here, and give {given}."
     )
+    client = logging.getLogger("huggingface_hub")
+    loudness = client.level
+    client.setLevel(logging.ERROR)  # each of its attempts would be a line; the outcome is told below
     try:
         yield
     except GatedRepoError as error:
         raise ModelError(
-            f"'{location.name}' asks its users to accept conditions: do so on the hub's page, then `hf auth login`."
+            f"'{name}' asks its users to accept conditions: do so on the hub's page, then `hf auth login`."
         ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise OfflineModelMissing(
-            f"'{location.name}' is not on this machine and the hub cannot be reached: {wanted} is missing. {place}"
+            f"'{name}' is not on this machine and the hub cannot be reached: {wanted} is missing. {place}"
         ) from error
     except RevisionNotFoundError as error:
-        raise InvalidOption(f"'{location.name}' has no revision {location.revision!r}.") from error
+        raise InvalidOption(f"'{name}' has no revision {revision!r}.") from error
     except (RepositoryNotFoundError, EntryNotFoundError) as error:
         raise OfflineModelMissing(
-            f"The hub has no '{location.name}' with a {INDEX}. Check the name; private models need `hf auth login`."
+            f"The hub has no '{name}', or not {wanted}. Check the name; private models need `hf auth login`."
         ) from error
     except _connection_errors() as error:
         raise OfflineModelMissing(
-            f"'{location.name}' could not be fetched ({str(error).splitlines()[0]}): {wanted} is missing. Call again "
+            f"'{name}' could not be fetched ({str(error).splitlines()[0]}): {wanted} is missing. Call again "
             f"to go on where it stopped. {place}"
         ) from error
+    finally:
+        client.setLevel(loudness)
 
 
 def _connection_errors() -> tuple[type[Exception], ...]:

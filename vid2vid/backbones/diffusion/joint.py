@@ -10,7 +10,6 @@ Source:
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from torch import Tensor
 from vid2vid.backbones.diffusion.calling import call, told_of_memory
 from vid2vid.backbones.diffusion.noise import generator_for
 from vid2vid.backbones.diffusion.pictures import to_frames
+from vid2vid.backbones.diffusion.strength import steps_left
 from vid2vid.errors import InvalidOption, NonFiniteOutput
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ def diffuse_together(model: Model, brief: Brief, agree: Agreement = "auto") -> D
 
 def evaluations(model: Model, brief: Brief) -> int:
     """Pictures times steps that the denoiser goes over for a brief."""
-    starts = "strength" in inspect.signature(type(model.pipe).__call__).parameters
-    steps = max(1, int(brief.steps * brief.strength)) if starts else brief.steps
+    steps = brief.steps if model.family.from_noise else steps_left(brief)
     return brief.length * steps * (2 if brief.guidance > 1.0 else 1)
 
 

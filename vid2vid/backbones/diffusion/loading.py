@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vid2vid.backbones.diffusion.choosing import choose_controls, windows_of
+from vid2vid.backbones.diffusion.choosing import check_denoise, choose_controls, windows_of
 from vid2vid.backbones.diffusion.family import family_of
+from vid2vid.backbones.diffusion.further import add_ip_adapter
 from vid2vid.backbones.diffusion.hub import resolve
 from vid2vid.backbones.diffusion.location import fingerprint, parse_location
 from vid2vid.backbones.diffusion.memory import choose_offload, needs_of, number_formats, quantisation, settle
-from vid2vid.errors import InvalidModel, InvalidOption, Vid2VidError
+from vid2vid.errors import EngineUnavailable, InvalidModel, InvalidOption, Vid2VidError
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from vid2vid.backbones.diffusion.choosing import Wanted
     from vid2vid.backbones.diffusion.family import Family
@@ -63,6 +66,8 @@ class Model:
     """What the task says where the call gives no prompt."""
     controls: Mapping[str, str] = field(default_factory=dict)
     """All that the task has: control kind, `mask` or `plate` -> name of its map."""
+    depth: Callable[[Tensor], Tensor] | None = None
+    """Draws depth maps, where they are to lead and the task has none."""
     window: int = field(init=False)
     overlap: int = field(init=False)
 
@@ -83,6 +88,12 @@ class Model:
             steps=max(options.steps or usual.steps, ceil(1.0 / strength)),
             guidance=guidance,
         )
+
+    def drawn(self, kind: str, frames: Tensor) -> Tensor:
+        """The control clip of a kind, drawn from frames `(T, 3, H, W)` in [0, 1]; see `derive`."""
+        from vid2vid.backbones.diffusion.controls import derive
+
+        return self.depth(frames) if kind == "depth" and self.depth is not None else derive(kind, frames)
 
     def needed_mb(self, frames: int, height: int, width: int) -> float:
         """MB of the accelerator for windows of this size, as estimated."""
@@ -125,30 +136,45 @@ def load_model(
         size: height and width of the windows, to choose what waits in main memory; None takes the recommended.
 
     Raises:
-        ModelError, InvalidOption: see `resolve`, `choose_controls`, `quantisation`.
+        ModelError, InvalidOption: see `resolve`, `choose_controls`, `quantisation`, `find_depth`.
     """
     import torch
+
+    from vid2vid.backbones.depth import find_depth
 
     location = parse_location(backbone, options.revision)
     folder, index = resolve(location, options.variant)
     family = family_of(index.pipeline, options)
     assert family is not None  # check_folder refused it otherwise
     wanted = choose_controls(family, options, controls or {})
+    check_denoise(family, options)
     number = getattr(torch, dtype)
+    depth = find_depth(options.depth_model, device) if "depth" in wanted.derived else None
     pipe = _load(family, folder, index, options, number)
     needs = needs_of(folder, index, dtype, options.quantise)
     height, width = size or (family.recommended.height, family.recommended.width)
     offload = choose_offload(options.offload, device, needs, (windows_of(family, options)[0], height, width))
     settle(pipe, options, device, number, offload)
     family.loaded(pipe, options)
+    wanted = _narrowed(wanted, family.takes_with(pipe), options, location)
     own = controls or {}
-    return Model(pipe, family, location, folder, index, options, device, dtype, offload, needs, wanted, prompt, own)
+    return Model(
+        pipe, family, location, folder, index, options, device, dtype, offload, needs, wanted, prompt, own, depth
+    )
+
+
+def _narrowed(wanted: Wanted, takes: frozenset[str], options: DiffusionOptions, location: Location) -> Wanted:
+    """Without a control clip that this very model does not take."""
+    if wanted.control is None or wanted.control in takes:
+        return wanted
+    if options.control not in ("auto", "none"):
+        raise InvalidOption(f"control={options.control!r}: '{location}' has no ControlNet for it. Leave control out.")
+    derived = tuple(kind for kind in wanted.derived if kind in takes)
+    return replace(wanted, derived=derived, control=None)
 
 
 def _load(family: Family, folder: Path, index: Index, options: DiffusionOptions, dtype: torch.dtype) -> Any:
-    import diffusers
-
-    kind = getattr(diffusers, family.pipeline(index.pipeline, options))
+    kind = family.kind(index.pipeline, options)
     words = {**family.parts(options, dtype), **quantisation(options)}
     if options.variant:
         words["variant"] = options.variant
@@ -164,6 +190,8 @@ def _load(family: Family, folder: Path, index: Index, options: DiffusionOptions,
             )
             if options.lora is not None:
                 _add_lora(pipe, options.lora)
+            if hasattr(pipe, "unet"):
+                add_ip_adapter(pipe, options.ip_adapter, folder, dtype)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             if isinstance(error, Vid2VidError):
                 raise
@@ -188,6 +216,8 @@ def _add_lora(pipe: Any, lora: str) -> None:
         return
     if not hasattr(pipe, "load_lora_weights"):
         raise InvalidOption(f"lora={lora!r}: {type(pipe).__name__} takes no LoRA.")
+    if importlib.util.find_spec("peft") is None:
+        raise EngineUnavailable(f"lora={lora!r}: LoRA of others need peft: pip install 'vid2vid[lora]'.")
     pipe.load_lora_weights(str(files[0].parent), weight_name=files[0].name)
 
 

@@ -34,7 +34,15 @@ class DiffusionOptions:
     motion_adapter: str | None = field(
         default=None, metadata={"help": "hub id or folder of an AnimateDiff motion adapter, for still-image models"}
     )
-    controlnet: str | None = field(default=None, metadata={"help": "hub id or folder of a ControlNet"})
+    controlnet: str | None = field(
+        default=None, metadata={"help": "hub id or folder of a ControlNet, or of SparseCtrl for clips"}
+    )
+    ip_adapter: str | None = field(
+        default=None, metadata={"help": "folder of an IP-Adapter, to show references to Stable Diffusion"}
+    )
+    depth_model: str | None = field(
+        default=None, metadata={"help": "hub id or folder of the model that control='depth' is drawn with"}
+    )
     lora: str | None = field(default=None, metadata={"help": "folder or file of LoRA weights (safetensors)"})
 
     def __post_init__(self) -> None:

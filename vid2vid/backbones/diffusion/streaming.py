@@ -16,13 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vid2vid.backbones.diffusion.calling import told_of_memory
-from vid2vid.backbones.diffusion.families.images import has_control
+from vid2vid.backbones.diffusion.choosing import left_out
 from vid2vid.backbones.diffusion.features import FeatureBank, Features
 from vid2vid.backbones.diffusion.gathering import gather
 from vid2vid.backbones.diffusion.noise import generator_for
 from vid2vid.backbones.diffusion.pictures import to_frames
 from vid2vid.backbones.generator import sample_at
-from vid2vid.errors import InvalidOption, NonFiniteOutput
+from vid2vid.errors import NonFiniteOutput
 
 if TYPE_CHECKING:
     from vid2vid.backbones.diffusion.brief import Brief
@@ -60,20 +60,12 @@ class ImageStream:
 
     Args:
         model: the loaded pipeline and how it is to run.
-
-    Raises:
-        InvalidOption: a control clip is asked for, and the model has no ControlNet.
     """
 
     window = 1
     overlap = 0
 
     def __init__(self, model: Model) -> None:
-        asked = model.options.control
-        if not has_control(model.pipe):
-            if asked not in ("auto", "none"):
-                raise InvalidOption(f"control={asked!r}: '{model.location}' has no ControlNet. Leave control out.")
-            model.wanted = replace(model.wanted, derived=(), control=None)
         self.model = model
         self.multiple_of = model.family.multiple_of
         self._bank = FeatureBank(model.pipe.unet)
@@ -83,7 +75,8 @@ class ImageStream:
 
     def start(self, request: Request) -> StreamState:
         """Gives the state before the first frame."""
-        self._request = request
+        model, self._request = self.model, request
+        self._notes += left_out(model.family, model.family.takes_with(model.pipe), model.controls, request)
         return StreamState()
 
     def step(self, chunk: Chunk, conditions: Conditions, state: StreamState) -> tuple[Tensor, StreamState]:
@@ -154,7 +147,7 @@ class ImageStream:
         """One frame: its picture, its latents, what the layers saw of it."""
         pipe, family = self.model.pipe, self.model.family
         mixer = _Mixer(self._bank, carried)
-        self._bank.begin(shown)
+        self._bank.begin(shown, brief.size)
         with torch.no_grad(), told_of_memory(self.model, brief):
             output = pipe(
                 **family.arguments(pipe, brief),

@@ -50,6 +50,8 @@ class WindowState:
     """Of the shot's first window."""
     shrunk: bool = False
     """Whether the window was made smaller because memory ran out."""
+    windows: int = 0
+    """Windows made so far."""
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +67,9 @@ class DiffusionBackbone:
     overlap: int = field(init=False)
     multiple_of: int = field(init=False)
     notes: list[str] = field(default_factory=list)
-    """What had to be decided on the way, for the report."""
+    """What the model could not use, for the report."""
+    conceded: list[str] = field(default_factory=list)
+    """What had to be given up on the way, for the report."""
     windows_made: int = 0
 
     def __post_init__(self) -> None:
@@ -112,7 +116,8 @@ class DiffusionBackbone:
 
     def save_state(self, state: WindowState) -> Mapping[str, Tensor]:
         """The state as named tensors, frames in flight among them."""
-        named = {**state.waiting.tensors(), "window": torch.tensor(state.window), "shrunk": torch.tensor(state.shrunk)}
+        counts = {"window": state.window, "shrunk": state.shrunk, "windows": state.windows}
+        named = {**state.waiting.tensors(), **{name: torch.tensor(value) for name, value in counts.items()}}
         if state.held is not None:
             named["held"] = state.held.contiguous()
         named |= {f"trajectory.{k:04d}": value for k, value in enumerate(state.trajectory)}
@@ -122,6 +127,7 @@ class DiffusionBackbone:
         """The state that `save_state` gave."""
         self._say(request)
         steps = sorted(name for name in tensors if name.startswith("trajectory."))
+        self.windows_made = int(tensors["windows"])
         return WindowState(
             request,
             Gathered.from_tensors(tensors),
@@ -130,6 +136,7 @@ class DiffusionBackbone:
             tuple(tensors[name] for name in steps),
             Memory.from_tensors(tensors),
             bool(tensors["shrunk"]),
+            self.windows_made,
         )
 
     def report(self) -> Mapping[str, Any]:
@@ -137,7 +144,8 @@ class DiffusionBackbone:
         return {**self.model.facts(), "windows": self.windows_made, "notes": list(dict.fromkeys(self.notes))}
 
     def _say(self, request: Request) -> None:
-        self.notes += left_out(self.model.family, self.model.controls, request)
+        model = self.model
+        self.notes += left_out(model.family, model.family.takes_with(model.pipe), model.controls, request)
 
     def _overlap(self, state: WindowState) -> int:
         """Of a window that was made smaller, at most a half."""
@@ -159,6 +167,7 @@ class DiffusionBackbone:
             held=made[keep:] if shared else None,
             trajectory=trajectory,
             memory=memory,
+            windows=self.windows_made,
         )
         return made[:keep], after
 
@@ -177,10 +186,10 @@ class DiffusionBackbone:
                 done.append(made)
                 continue
             done.append(made)
-            state = replace(state, waiting=state.waiting.after(count), held=None)
+            state = replace(state, waiting=state.waiting.after(count), held=None, windows=self.windows_made)
         if state.held is not None:
             done.append(state.held)
-        fresh = WindowState(state.request, Gathered.empty(), state.window, shrunk=state.shrunk)
+        fresh = WindowState(state.request, Gathered.empty(), state.window, shrunk=state.shrunk, windows=state.windows)
         return torch.cat([*done, torch.zeros(0, 3, *state.waiting.size)]), fresh
 
     def _make(
@@ -189,7 +198,7 @@ class DiffusionBackbone:
         """Makes the first `count` waiting frames in a window of `length`, faded into what is held."""
         brief = self._brief(state, count, length)
         made, trajectory = call(self.model, brief, state.trajectory, length - shared, shared)
-        self.windows_made += 1
+        self.windows_made = state.windows + 1
         _check_finite(made, brief.start)
         made = made[:count].clamp(0.0, 1.0)
         began, mask = brief.video[:count], None if brief.mask is None else brief.mask[:count]
@@ -217,9 +226,9 @@ class DiffusionBackbone:
         window = self.model.family.grid.floor(state.window // 2)
         if state.shrunk or window >= state.window:
             raise error
-        said = f"out of memory with windows of {state.window} frames; went on with {window}"
-        _LOG.warning("%s", said)
-        self.notes.append(said)
+        said = f"windows of {window} frames instead of {state.window}: memory was short"
+        _LOG.warning("The render goes on with %s.", said)
+        self.conceded.append(said)
         after = replace(state, window=window, shrunk=True, trajectory=())
         if state.held is None:
             return torch.zeros(0, 3, *state.waiting.size), after

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import torch
 
 from vid2vid.backbones.diffusion.family import Family, Grid, Settings
-from vid2vid.backbones.diffusion.further import load_part
+from vid2vid.backbones.diffusion.further import has_ip_adapter, load_part, shown_references
 from vid2vid.backbones.diffusion.pictures import to_images
 from vid2vid.backbones.diffusion.strength import whole_strength
+from vid2vid.errors import InvalidOption
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,19 +52,27 @@ class AnimateDiff(Family):
         steps=25, guidance=7.5, strength=0.6, width=512, height=512, memory_mb=7000
     )
     latent_axis: ClassVar[int] = 1
+    control_class: ClassVar[str] = "ControlNetModel"
 
-    def pipeline(self, found: str, options: DiffusionOptions) -> str:
-        """See `Family`: a still-image model with a motion adapter is run like one that brings its own."""
-        return self.pipelines.get(found) or next(iter(self.pipelines.values()))
+    def takes_with(self, pipe: Any) -> frozenset[str]:
+        """See `Family`: references where there is an IP-Adapter."""
+        return self.takes | ({"references"} if has_ip_adapter(pipe) else frozenset())
 
     def parts(self, options: DiffusionOptions, dtype: torch.dtype) -> dict[str, Any]:
         """See `Family`."""
         named = {"motion_adapter": ("MotionAdapter", options.motion_adapter)}
-        named["controlnet"] = ("ControlNetModel", options.controlnet)
+        named["controlnet"] = (self.control_class, options.controlnet)
         return {name: load_part(kind, name, where, dtype) for name, (kind, where) in named.items() if where is not None}
 
     def loaded(self, pipe: Any, options: DiffusionOptions) -> None:
-        """See `Family`: still-image models bring the scheduler of stills; motion modules were trained with another."""
+        """See `Family`: still-image models bring the scheduler of stills; motion modules were trained with another.
+
+        Raises:
+            InvalidOption: the window is longer than the motion layers know.
+        """
+        most = int(pipe.unet.config.motion_max_seq_length)
+        if options.window is not None and options.window > most:
+            raise InvalidOption(f"window={options.window}: this model's motion layers know {most} frames at most.")
         if options.motion_adapter is not None:
             import diffusers
 
@@ -76,7 +85,8 @@ class AnimateDiff(Family):
             "video": to_images(brief.video),
             "strength": whole_strength(brief),
             "decode_chunk_size": brief.length,
-            **_common(brief),
+            **shown_references(pipe, brief),
+            **self.usual(brief),
         }
 
     def unpacked(self, latents: Tensor, brief: Brief) -> Tensor:
@@ -129,10 +139,12 @@ class AnimateDiffSparse(AnimateDiff):
     )
     control_kinds: ClassVar[tuple[str, ...]] = ("line_art",)
     latent_axis: ClassVar[int] = 2
+    control_class: ClassVar[str] = "SparseControlNetModel"
+    from_noise: ClassVar[bool] = True
 
     def takes_with(self, pipe: Any) -> frozenset[str]:
         """See `Family`: either the pictures or their lines."""
-        return self.takes - ({"line_art"} if _shown_pictures(pipe) else {"video"})
+        return super().takes_with(pipe) - ({"line_art"} if _shown_pictures(pipe) else {"video"})
 
     def arguments(self, pipe: Any, brief: Brief) -> dict[str, Any]:
         """See `Family`."""
@@ -143,7 +155,8 @@ class AnimateDiffSparse(AnimateDiff):
             "conditioning_frames": to_images(control[shown]),
             "controlnet_frame_indices": shown,
             "controlnet_conditioning_scale": scale,
-            **_common(brief),
+            **shown_references(pipe, brief),
+            **self.usual(brief),
         }
 
     @contextmanager
@@ -162,18 +175,6 @@ class AnimateDiffSparse(AnimateDiff):
     def packed(self, latents: Tensor, like: Tensor) -> Tensor:
         """See `Family`."""
         return latents
-
-
-def _common(brief: Brief) -> dict[str, Any]:
-    height, width = brief.size
-    return {
-        "prompt": brief.prompt,
-        "negative_prompt": brief.negative_prompt,
-        "height": height,
-        "width": width,
-        "num_inference_steps": brief.steps,
-        "guidance_scale": brief.guidance,
-    }
 
 
 def _control(brief: Brief) -> tuple[Tensor, float]:

@@ -65,7 +65,7 @@ class CogVideoX(Family):
 
     def arguments(self, pipe: Any, brief: Brief) -> dict[str, Any]:
         """See `Family`."""
-        return {"video": to_images(brief.video), "strength": whole_strength(brief), **_common(brief)}
+        return {"video": to_images(brief.video), "strength": whole_strength(brief), **self.usual(brief)}
 
 
 class CogVideoXControl(CogVideoX):
@@ -75,21 +75,10 @@ class CogVideoXControl(CogVideoX):
     pipelines: ClassVar[Mapping[str, str]] = {"CogVideoXFunControlPipeline": "CogVideoXFunControlPipeline"}
     takes: ClassVar[frozenset[str]] = frozenset({"prompt", "negative_prompt", "line_art", "pose", "depth"})
     control_kinds: ClassVar[tuple[str, ...]] = ("line_art", "pose", "depth")
+    from_noise: ClassVar[bool] = True
 
     def arguments(self, pipe: Any, brief: Brief) -> dict[str, Any]:
         """See `Family`. Without a control clip the model is shown a black one, as in its training."""
         control = brief.leading_control()
         shown = torch.zeros_like(brief.source) if control is None else control * min(brief.control_scale, 1.0)
-        return {"control_video": to_images(shown), **_common(brief)}
-
-
-def _common(brief: Brief) -> dict[str, Any]:
-    height, width = brief.size
-    return {
-        "prompt": brief.prompt,
-        "negative_prompt": brief.negative_prompt,
-        "height": height,
-        "width": width,
-        "num_inference_steps": brief.steps,
-        "guidance_scale": brief.guidance,
-    }
+        return {"control_video": to_images(shown), **self.usual(brief)}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import torch
 
 from vid2vid.backbones.diffusion.family import Family, Grid, Settings
-from vid2vid.backbones.diffusion.further import load_part
+from vid2vid.backbones.diffusion.further import load_part, shown_references
 from vid2vid.backbones.diffusion.pictures import to_images
 from vid2vid.backbones.diffusion.strength import whole_strength
 from vid2vid.errors import InvalidOption
@@ -88,6 +88,7 @@ class Images(Family):
             "height": height,
             "width": width,
         }
+        words |= shown_references(pipe, brief)
         known = inspect.signature(type(pipe).__call__).parameters
         return {name: value for name, value in words.items() if name in known}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from vid2vid.backbones.diffusion.family import Family, Grid, Settings
 from vid2vid.backbones.diffusion.pictures import to_images
@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vid2vid.backbones.diffusion.brief import Brief
+    from vid2vid.backbones.diffusion.options import DiffusionOptions
+
+_LONGEST_TEXT: Final = 256
 
 
 class Ltx(Family):
-    """LTX-Video 0.9.x. 8k + 1 frames, sides in multiples of 32; latents travel as a row of tokens, frame by frame."""
+    """LTX-Video 0.9.x. 8k + 1 frames, sides in multiples of 32; finished frames stand in their places as they are."""
 
     name: ClassVar[str] = "ltx"
     pipelines: ClassVar[Mapping[str, str]] = {
@@ -30,12 +33,20 @@ class Ltx(Family):
         steps=30, guidance=3.0, strength=0.7, width=704, height=480, memory_mb=22000
     )
     latent_axis: ClassVar[int] = 2
+    carries_latents: ClassVar[bool] = False
+
+    def loaded(self, pipe: Any, options: DiffusionOptions) -> None:
+        """See `Family`: the pipeline gives its scheduler finished noise levels; that of older models (0.9.0, 0.9.1)
+        would shift them once more, and does not know how far.
+        """
+        if pipe.scheduler.config.get("use_dynamic_shifting"):
+            unshifted = {"use_dynamic_shifting": False, "shift_terminal": None}
+            pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, **unshifted)
 
     def arguments(self, pipe: Any, brief: Brief) -> dict[str, Any]:
         """See `Family`."""
         from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
 
-        height, width = brief.size
         made = known_frames(self.grid, brief)
         strength = whole_strength(brief)
         return {
@@ -44,24 +55,11 @@ class Ltx(Family):
             "image_cond_noise_scale": 0.0,
             "latents": None if strength >= 1.0 else pipe._normalize_latents(*_encoded(pipe, brief.video)),
             "denoise_strength": strength,
-            "prompt": brief.prompt,
-            "negative_prompt": brief.negative_prompt,
-            "height": height,
-            "width": width,
             "num_frames": brief.length,
-            "num_inference_steps": brief.steps,
-            "guidance_scale": brief.guidance,
-            "max_sequence_length": _text_length(pipe),
+            "max_sequence_length": min(_LONGEST_TEXT, int(pipe.tokenizer.model_max_length)),
+            **self.usual(brief),
             **decoding(pipe),
         }
-
-    def unpacked(self, latents: Tensor, brief: Brief) -> Tensor:
-        """(B, F * N, C) as (B, N, F, C) for N places in a frame."""
-        return latents.reshape(latents.shape[0], self.grid.latents(brief.length), -1, latents.shape[2]).transpose(1, 2)
-
-    def packed(self, latents: Tensor, like: Tensor) -> Tensor:
-        """See `Family`."""
-        return latents.transpose(1, 2).flatten(1, 2)
 
 
 def known_frames(grid: Grid, brief: Brief) -> Tensor | None:
@@ -90,7 +88,3 @@ def decoding(pipe: Any) -> dict[str, Any]:
     if not pipe.vae.config.timestep_conditioning:
         return {}
     return {"decode_timestep": 0.05, "decode_noise_scale": 0.025}
-
-
-def _text_length(pipe: Any) -> int:
-    return min(256, int(pipe.tokenizer.model_max_length))

@@ -43,6 +43,7 @@ class Ltx2(Family):
         steps=30, guidance=3.0, strength=0.7, width=768, height=512, memory_mb=80000
     )
     latent_axis: ClassVar[int] = 2
+    carries_latents: ClassVar[bool] = False
 
     def arguments(self, pipe: Any, brief: Brief) -> dict[str, Any]:
         """See `Family`.
@@ -52,7 +53,6 @@ class Ltx2(Family):
         """
         from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
 
-        height, width = brief.size
         made = known_frames(self.grid, brief)
         sigmas = np.linspace(1.0, 1.0 / brief.steps, brief.steps)[-steps_left(brief) :]
         tokens = self._frame_tokens(brief) * (self.grid.latents(brief.length) + self.appended(brief))
@@ -61,13 +61,9 @@ class Ltx2(Family):
             "latents": self._start(pipe, brief, _first_sigma(pipe, sigmas, tokens)),
             "noise_scale": 0.0,
             "sigmas": sigmas.tolist(),
-            "prompt": brief.prompt,
-            "negative_prompt": brief.negative_prompt,
-            "height": height,
-            "width": width,
+            **self.usual(brief),
             "num_frames": brief.length,
             "num_inference_steps": len(sigmas),
-            "guidance_scale": brief.guidance,
             # Two more passes a step: one is for models with a skipped block of their own, one for the sound.
             "stg_scale": 0.0,
             "modality_scale": 1.0,
@@ -94,17 +90,6 @@ class Ltx2(Family):
     def appended(self, brief: Brief) -> int:
         """Latent frames that the pipeline puts behind those of the window."""
         return 0
-
-    def unpacked(self, latents: Tensor, brief: Brief) -> Tensor:
-        """(B, F * N + ..., C) as (B, N, F, C) for N places in a frame; what was put behind is left out."""
-        frames, places = self.grid.latents(brief.length), self._frame_tokens(brief)
-        own = latents[:, : frames * places]
-        return own.reshape(latents.shape[0], frames, places, latents.shape[2]).transpose(1, 2)
-
-    def packed(self, latents: Tensor, like: Tensor) -> Tensor:
-        """See `Family`."""
-        own = latents.transpose(1, 2).flatten(1, 2)
-        return torch.cat((own, like[:, own.shape[1] :]), 1)
 
     def _frame_tokens(self, brief: Brief) -> int:
         height, width = brief.size

@@ -36,6 +36,7 @@ class WanAnimate(Family):
     )
     exact_parts: ClassVar[tuple[str, ...]] = ("vae", "image_encoder")
     control_kinds: ClassVar[tuple[str, ...]] = ("pose",)
+    from_noise: ClassVar[bool] = True
 
     def arguments(self, pipe: Any, brief: Brief) -> dict[str, Any]:
         """Who (the reference, or else the window's first picture), the pose, the face, and the scene."""
@@ -50,15 +51,10 @@ class WanAnimate(Family):
             "image": who,
             "pose_video": to_images(blank if pose is None else pose),
             "face_video": to_images(fitted(blank if face is None else face, side, side)),
-            "prompt": brief.prompt,
-            "negative_prompt": brief.negative_prompt,
-            "height": height,
-            "width": width,
             "segment_frame_length": brief.length,
             "prev_segment_conditioning_frames": _taken(brief),
-            "num_inference_steps": brief.steps,
-            "guidance_scale": brief.guidance,
             "mode": "animate",
+            **self.usual(brief),
         }
         if brief.mask is not None:
             words |= {"mode": "replace", "mask_video": to_images(brief.mask)}

@@ -35,10 +35,10 @@ class WanVace(Family):
     exact_parts: ClassVar[tuple[str, ...]] = ("vae",)
     control_kinds: ClassVar[tuple[str, ...]] = ("line_art", "pose", "depth")
     keeps_first: ClassVar[bool] = True
+    from_noise: ClassVar[bool] = True
 
     def arguments(self, pipe: Any, brief: Brief) -> dict[str, Any]:
         """The control clip inside the mask, the window's picture outside, and references."""
-        height, width = brief.size
         video, mask = given(brief)
         references = [to_image(picture) for picture in brief.references[-MOST_REFERENCES:]]
         return {
@@ -46,13 +46,8 @@ class WanVace(Family):
             "mask": to_images(mask),
             "reference_images": references or None,
             "conditioning_scale": brief.control_scale,
-            "prompt": brief.prompt,
-            "negative_prompt": brief.negative_prompt,
-            "height": height,
-            "width": width,
             "num_frames": brief.length,
-            "num_inference_steps": brief.steps,
-            "guidance_scale": brief.guidance,
+            **self.usual(brief),
         }
 
     def lead(self, brief: Brief) -> int:

@@ -1,16 +1,24 @@
-"""Wan 2.1 and 2.2, video to video: the clip's own latents, noised as far as `denoise` says, are denoised again."""
+"""Wan 2.1 and 2.2 A14B, video to video: the clip's own latents, noised as far as `denoise` says, are denoised again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from vid2vid.backbones.diffusion.family import Family, Grid, Settings
 from vid2vid.backbones.diffusion.pictures import to_images
 from vid2vid.backbones.diffusion.strength import whole_strength
+from vid2vid.errors import InvalidModel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from vid2vid.backbones.diffusion.brief import Brief
+    from vid2vid.backbones.diffusion.options import DiffusionOptions
+
+_COMPRESSION: Final = 8
+"""Pixels of a side that one latent stands for, in the models whose clips can be denoised from."""
 
 
 class WanVideo(Family):
@@ -31,14 +39,30 @@ class WanVideo(Family):
 
     def arguments(self, pipe: Any, brief: Brief) -> dict[str, Any]:
         """The clip, the prompt, and how far from the clip."""
-        height, width = brief.size
-        return {
-            "video": to_images(brief.video),
-            "prompt": brief.prompt,
-            "negative_prompt": brief.negative_prompt,
-            "height": height,
-            "width": width,
-            "strength": whole_strength(brief),
-            "num_inference_steps": brief.steps,
-            "guidance_scale": brief.guidance,
-        }
+        return {"video": to_images(brief.video), "strength": whole_strength(brief), **self.usual(brief)}
+
+    def kind(self, found: str, options: DiffusionOptions) -> Any:
+        """See `Family`: diffusers' own would drop the second network of Wan 2.2 without a word."""
+        from vid2vid.backbones.diffusion.experts import WanExperts
+
+        return WanExperts
+
+    def loaded(self, pipe: Any, options: DiffusionOptions) -> None:
+        """See `Family`.
+
+        Raises:
+            InvalidModel: it is the 5B model of Wan 2.2, whose tokens have noise levels of their own.
+        """
+        if pipe.vae.config.scale_factor_spatial != _COMPRESSION:
+            raise InvalidModel(
+                "Wan 2.2 TI2V 5B cannot go from video to video in diffusers: its frames have noise levels of their "
+                "own. Use Wan 2.1, Wan 2.2 A14B, or a VACE model."
+            )
+
+    @contextmanager
+    def calling(self, pipe: Any, brief: Brief) -> Iterator[None]:
+        """See `Family`: after a call that failed half way, the network for much noise is the first again."""
+        try:
+            yield
+        finally:
+            pipe._current_timestep = None
