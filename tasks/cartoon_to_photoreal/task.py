@@ -61,6 +61,8 @@ class Setup:
     """The clip's key frames, where references were given."""
     fitted: bool = False
     """Whether a generator was fitted to them for this render."""
+    silent: bool = False
+    """Whether that came no nearer to them, so that they are shown as carried."""
 
 
 class CartoonToPhotoreal(Task[Setup]):
@@ -101,8 +103,9 @@ class CartoonToPhotoreal(Task[Setup]):
             return None
         from vid2vid.look_fitting import fit_look
 
-        setup.fitted = True
-        return fit_look(setup.keyed, request, request.options.minutes, request.options.preset, device)
+        fitted = fit_look(setup.keyed, request, request.options.minutes, request.options.preset, device)
+        self.recall(setup, fitted)
+        return fitted
 
     def bare(self, options: Any) -> Any:
         """Without the photographic finish: a model makes its own grain and light, and would take this for texture."""
@@ -112,7 +115,7 @@ class CartoonToPhotoreal(Task[Setup]):
 
     def recall(self, setup: Setup, fitted: FittedGenerator) -> None:
         """The conditions are those of a fitted look."""
-        setup.fitted = True
+        setup.fitted, setup.silent = True, fitted.net.silent
 
     def simulate(self, target: Picture, seed: int, index: int) -> Picture:
         """Live footage as a cartoon in a random style, one for each seed."""
@@ -174,7 +177,7 @@ class CartoonToPhotoreal(Task[Setup]):
         keys = setup.keyed.facts() if setup.keyed else []
         way = "key frames carried along optical flow" if keys else "net trained to undo drawing on live footage"
         if setup.fitted:
-            way += ", and a net fitted to them"
+            way += ", and a net fitted to them" + (", left out since it came no nearer" if setup.silent else "")
         said = f"finish: {setup.finish_name}; {way}; no pretrained photo-real model used"
         return {"way": way, "finish": setup.finish_name, "key_frames": keys, "summary": said}
 

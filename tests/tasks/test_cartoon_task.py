@@ -48,12 +48,14 @@ def test_key_frames_make_the_whole_clip_look_like_them() -> None:
     assert psnr_db(made.frames, between) > psnr_db(CARTOON, between) + 3.0
 
 
-def test_a_net_is_fitted_to_the_key_frames_within_the_minutes() -> None:
+@pytest.mark.parametrize("minutes", [0.001, 0.05])
+def test_a_net_is_fitted_to_the_key_frames_within_the_minutes(minutes: float) -> None:
+    """However few steps there is time for, the key frames that the net is shown are not made worse."""
     began = time.perf_counter()
     made = vid2vid.translate(
-        CARTOON, "cartoon_to_photoreal", reference=[LIVE[2], LIVE[13]], minutes=0.05, preset="fast", progress=False
+        CARTOON, "cartoon_to_photoreal", reference=[LIVE[2], LIVE[13]], minutes=minutes, preset="fast", progress=False
     )
-    assert made.report["task_report"]["way"].endswith("and a net fitted to them")
+    assert "and a net fitted to them" in made.report["task_report"]["way"]
     between = slice(5, 11)
     assert psnr_db(made.frames, between) > psnr_db(CARTOON, between) + 3.0
     assert time.perf_counter() - began < 40.0, "three seconds of fitting, and the rest of the render"

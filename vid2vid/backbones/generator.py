@@ -42,6 +42,8 @@ STRENGTH = 0.02
 """Unit of the texture's amplitude, in sRGB: its softplus then works where it is curved and learns places apart."""
 QUIET = -1.0
 """Start of the texture's amplitude before its softplus: 0.006, enough to be seen by a loss and by no viewer."""
+_NEVER = -30.0
+"""Logit of the shares of a silenced generator."""
 CLOSINGS = (5, 9)
 """Sides in pixels of the squares by which the source is closed: thin dark lines up to a pixel narrower vanish."""
 
@@ -168,9 +170,14 @@ class CompactGenerator(nn.Module):
         """Makes the output exactly what the start aims at: the source under the valid reference, nothing added."""
         with torch.no_grad():
             self.detail.weight.zero_()
-            self.detail.bias[3:].fill_(-30.0)  # type: ignore[index]
+            self.detail.bias[3:].fill_(_NEVER)  # type: ignore[index]
             self.local.weight.zero_()
-            self.local.bias.fill_(-30.0)  # type: ignore[union-attr]
+            self.local.bias.fill_(_NEVER)  # type: ignore[union-attr]
+
+    @property
+    def silent(self) -> bool:
+        """Whether it was silenced."""
+        return bool(torch.all(self.local.bias.detach() == _NEVER))  # type: ignore[union-attr]
 
     def forward(
         self,
